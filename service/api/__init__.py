@@ -1,0 +1,1 @@
+"""The HTTP edge, one module per resource; the only code that knows FastAPI."""

@@ -1,0 +1,62 @@
+"""What routes ask for: the services that `app` wired, and the classifier that a path names."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Annotated, TypeVar, cast
+
+from fastapi import Depends, Path, Request
+
+from service.engine.classifier import Classifier
+from service.engine.devices import Device
+from service.engine.registry import Registry
+from service.engine.scheduler import Scheduler
+from service.errors import DeadlineExceededError
+from service.inspection.feature_maps import PrefixSessions
+from service.settings import Settings
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a route may use; made once, by `app`."""
+
+    settings: Settings
+    device: Device | None
+    device_problem: str | None
+    registry: Registry
+    scheduler: Scheduler
+    prefix_sessions: PrefixSessions
+    decoders: Executor
+    inspectors: Executor
+
+    async def run(self, executor: Executor, work: Callable[[], Result]) -> Result:
+        """Blocking work off the event loop; raises DeadlineExceededError after the request timeout."""
+        seconds = self.settings.request_timeout_seconds
+        try:
+            return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(executor, work), seconds)
+        except TimeoutError:
+            raise DeadlineExceededError(seconds) from None
+
+
+def services_of(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+AllServices = Annotated[Services, Depends(services_of)]
+ModelName = Annotated[str, Path(description="name of the model", examples=["mnist"])]
+
+
+def named_version(version: Annotated[str, Path(description="version of the model", examples=["1"])]) -> str:
+    """Declares `{version}` where a path has it."""
+    return version
+
+
+def named_classifier(request: Request, services: AllServices, model: ModelName) -> Classifier:
+    """The classifier of the path: of its version where it names one, else the default."""
+    return services.registry.classifier(model, request.path_params.get("version"))
+
+
+NamedClassifier = Annotated[Classifier, Depends(named_classifier)]

@@ -1,0 +1,103 @@
+"""Which status each error becomes, as RFC 9457 problem+json. The only place that knows both."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service import errors
+from service.api.schemas import Problem
+from service.errors import FoveaError, shown
+
+# The first class that an error is an instance of decides; anything else is our fault: 500.
+_STATUS: tuple[tuple[type[FoveaError], int], ...] = (
+    (errors.NotFoundError, 404),
+    (errors.TooLargeError, 413),
+    (errors.UnsupportedImageError, 415),
+    (errors.MalformedBodyError, 400),
+    (errors.InvalidInputError, 422),
+    (errors.OverloadedError, 503),
+    (errors.ModelUnavailableError, 503),
+    (errors.DeadlineExceededError, 504),
+)
+_CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the log
+
+
+def status_of(error: FoveaError) -> int:
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+async def domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FoveaError)  # noqa: S101 - registered for this class only
+    answer = problem(request, status_of(error), error.code, error.detail, error.remedy)
+    if isinstance(error, errors.OverloadedError):
+        answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, errors.ModelUnavailableError):
+        answer.headers["Retry-After"] = "1"
+    if isinstance(error, errors.BodyTooLargeError):
+        answer.headers["Connection"] = "close"  # else the rest of the body is read to the end
+    return answer
+
+
+async def invalid_parameter(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][1:]) or "request"
+    unknown = first["type"] == "extra_forbidden"
+    detail = f"{name[:64]}={shown(first.get('input'))} cannot be used: {first['msg']}"
+    remedy = "leave it out; see /docs for the parameters" if unknown else "see /docs for its range"
+    return problem(request, 422, "parameter_invalid", detail, remedy)
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """Routes that do not exist, methods that a route does not have."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    detail = f"{request.method} {shown(request.url.path)}: {HTTPStatus(error.status_code).phrase}"
+    answer = problem(request, error.status_code, code, detail, "see /docs for what there is")
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def unexpected_error(request: Request, _error: Exception) -> Response:
+    """A defect of ours. The log has the traceback under the request id; the client sees none of it."""
+    answer = problem(request, 500, "internal_error", "the service failed", "report it with the request_id")
+    answer.headers["X-Request-ID"] = _request_id(request)
+    return answer
+
+
+async def client_left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
+def problem(request: Request, status: int, code: str, detail: str, remedy: str) -> JSONResponse:
+    """One error as an answer."""
+    body = Problem(
+        type=f"/problems/{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        remedy=remedy,
+        code=code,
+        instance=shown(request.url.path, 256)[1:-1],
+        request_id=_request_id(request),
+    )
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse(body.model_dump(), status, headers, media_type="application/problem+json")
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))
+
+
+EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    FoveaError: domain_error,
+    RequestValidationError: invalid_parameter,
+    HTTPException: http_error,
+    ClientDisconnect: client_left,
+    Exception: unexpected_error,
+}

@@ -1,0 +1,116 @@
+"""The service put together: wiring, start and stop. Knows every other module; no other module knows it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware import Middleware
+
+from service import __version__
+from service.api import classify, feature_maps, health, layer_shapes, models, page
+from service.api.dependencies import Services, named_version
+from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
+from service.api.openapi import describe_problems
+from service.api.problems import EXCEPTION_HANDLERS
+from service.engine.devices import Device, available_cpus, chosen_device, open_session, refuse_two_runtimes
+from service.engine.registry import Registry
+from service.engine.scheduler import Scheduler
+from service.errors import ProviderUnavailableError
+from service.inspection.feature_maps import PrefixSessions
+from service.settings import Settings
+
+log = logging.getLogger("fovea")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Models load in the background once it starts; /health/ready says when they answer."""
+    refuse_two_runtimes()
+    app: FastAPI = FastAPIOffline(
+        title="Fovea",
+        version=__version__,
+        summary="Classifies images with CNNs and shows what every layer sees",
+        redoc_url=None,
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+        middleware=[
+            Middleware(RequestIdentity),
+            Middleware(ProxyPrefix, prefix=settings.root_path),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+    )
+    app.state.settings = settings
+    for router in (page.router, health.router, models.router):
+        app.include_router(router)
+    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
+    describe_problems(app)
+    return app
+
+
+def _include_on_models(app: FastAPI, *routers: APIRouter) -> None:
+    """Each route of a model stands twice: for its default version, and for a named one."""
+    versioned = "/v1/models/{model}/versions/{version}"
+    for router in routers:
+        app.include_router(router, prefix="/v1/models/{model}")
+        app.include_router(router, prefix=versioned, dependencies=[Depends(named_version)])
+
+
+def _operation_id(route: Any) -> str:  # APIRoute, or what FastAPI puts in its place where a router is included
+    return f"{route.name}_of_version" if "{version}" in route.path_format else str(route.name)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services = _services(app.state.settings)
+    app.state.services = services
+    loading = asyncio.create_task(asyncio.to_thread(_load, services))
+    yield
+    await loading
+    await asyncio.to_thread(services.scheduler.close)
+    services.decoders.shutdown()
+    services.inspectors.shutdown()
+
+
+def _services(settings: Settings) -> Services:
+    device, problem = _device(settings)
+    return Services(
+        settings=settings,
+        device=device,
+        device_problem=problem,
+        registry=Registry(),
+        scheduler=Scheduler(max_batch=settings.max_batch, max_waiting=settings.max_waiting_images),
+        # Feature maps always run on one CPU thread: they must never slow an answer in production.
+        prefix_sessions=PrefixSessions(
+            lambda model: open_session(model, Device("cpu", 1, "feature maps")), settings.prefix_cache_bytes
+        ),
+        decoders=ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder"),
+        inspectors=ThreadPoolExecutor(1, thread_name_prefix="inspector"),
+    )
+
+
+def _device(settings: Settings) -> tuple[Device | None, str | None]:
+    try:
+        return chosen_device(settings.provider, settings.threads), None
+    except ProviderUnavailableError as error:
+        return None, str(error)
+
+
+def _load(services: Services) -> None:
+    if services.device is None:
+        log.error("no model is loaded: %s", services.device_problem)
+        return
+    log.info("inference runs on %s: %s", services.device.provider, services.device.reason)
+    registry = services.registry
+    registry.load(services.settings.models, services.device)
+    for name in registry.names():
+        for slot in registry.slots(name):
+            log.info(
+                "%s version %d is %s%s", name, slot.entry.version, slot.state, f": {slot.reason}" if slot.reason else ""
+            )
+    for item in registry.ignored():
+        log.warning("%s is ignored: %s", item.path.name, item.reason)

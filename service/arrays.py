@@ -1,0 +1,15 @@
+"""The shapes and types of arrays, named once.
+
+The names after the type are the axes. Tests check them on every call (see tests/conftest.py); production does not.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float32, Shaped, UInt8
+
+Pixels = UInt8[np.ndarray, "height width channels"]
+NetworkInput = Shaped[np.ndarray, "a b c"]
+InputBatch = Shaped[np.ndarray, "batch a b c"]
+Scores = Float32[np.ndarray, "batch classes"]
+Probabilities = Float32[np.ndarray, "batch classes"]
+ClassScores = Float[np.ndarray, " classes"]
+FeatureMaps = Float[np.ndarray, "channels height width"]

@@ -1,0 +1,77 @@
+"""The first look at a model file, in a process of its own: a file that crashes, hangs or bloats ends that one only.
+
+`verdicts` runs in the service; `python -m service.engine.trial FILE...` is the process. One process tries many files
+and is started again behind a file that ended it.
+"""
+
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from service.errors import FoveaError
+
+TIMEOUT_SECONDS = 30.0  # an honest CNN of 500 MB loads and runs once in under 10 s on two cores
+SPARE_MEMORY_BYTES = 2 * 1024**3  # beside four times the file: the proto, its bytes, the session, prepacked weights
+
+
+def verdicts(paths: Sequence[Path], timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[tuple[Path, str | None]]:
+    """Each path with None where it can be served, else with the reason. Costs one process start, then each load."""
+    waiting = list(paths)
+    while waiting:
+        with _process(waiting) as process:
+            while waiting:
+                reason = _answer(process, timeout_seconds)
+                yield waiting.pop(0), reason or None
+                if reason is not None and process.poll() is not None:
+                    break
+
+
+def _process(paths: Sequence[Path]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "service.engine.trial", *map(str, paths)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own module
+
+
+def _answer(process: subprocess.Popen[bytes], timeout_seconds: float) -> str | None:
+    """The reason the process gave for its next file, None where it accepts it; kills a process that gives none."""
+    assert process.stdout is not None  # noqa: S101 - for the type: it was opened as a pipe
+    readable, _, _ = select.select([process.stdout], [], [], timeout_seconds)
+    line = process.stdout.readline() if readable else b""
+    if line:
+        reason: str | None = json.loads(line)
+        return reason
+    process.kill()
+    code = process.wait()
+    if not readable:
+        return f"smoke_test_failed: loading and one run took over {timeout_seconds:g} s"
+    return f"smoke_test_failed: loading it ended a process with code {code}"
+
+
+def _try(path: Path) -> str | None:
+    """None, or why the file cannot be served. Loads it and runs it once, on the CPU, within a bound of memory."""
+    from service.engine import classifier, devices, model_file  # noqa: PLC0415 - only the child pays for these
+
+    limit = SPARE_MEMORY_BYTES + 4 * path.stat().st_size
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    try:
+        classifier.load("trial", 0, model_file.read(path), devices.chosen_device("cpu"))
+    except FoveaError as error:
+        return f"{error.code}: {error}"
+    except MemoryError:
+        return f"smoke_test_failed: it needs more than {limit:,} bytes of memory"
+    return None
+
+
+def main(paths: Sequence[str]) -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # native code may print; the answers keep a channel of their own
+    for path in paths:
+        print(json.dumps(_try(Path(path))), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,260 @@
+"""What can go wrong, in the domain's words: the culprit, its value, and what would do.
+
+No HTTP here: `service.api.problems` alone decides which status code each error becomes.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class FoveaError(Exception):
+    """`code` is stable and meant for programs; `detail` and `remedy` are sentences meant for people."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, detail: str, remedy: str) -> None:
+        super().__init__(f"{detail}; {remedy}")
+        self.detail = detail
+        self.remedy = remedy
+
+
+def shown(value: object, limit: int = 64) -> str:
+    """`repr` cut to `limit` characters, so that no answer and no log line grows with what a client sent."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def nearest(name: str, available: Sequence[str], count: int = 5) -> str:
+    """The names most like `name`, else the first ones, as one phrase."""
+    close = get_close_matches(name[:256], available, n=count, cutoff=0.4) or list(available[:count])
+    return ", ".join(close) or "none"
+
+
+# --- names nobody knows
+
+
+class NotFoundError(FoveaError):
+    """A name in the request belongs to nothing here."""
+
+
+class UnknownModelError(NotFoundError):
+    code = "model_unknown"
+
+    def __init__(self, name: str, available: Sequence[str]) -> None:
+        super().__init__(f"no model named {shown(name)}", f"loaded models: {nearest(name, available)}")
+
+
+class UnknownVersionError(NotFoundError):
+    code = "version_unknown"
+
+    def __init__(self, name: str, version: str, available: Sequence[int]) -> None:
+        versions = ", ".join(map(str, available)) or "none"
+        super().__init__(f"model {shown(name)} has no version {shown(version)}", f"its versions: {versions}")
+
+
+class UnknownLayerError(NotFoundError):
+    code = "layer_unknown"
+
+    def __init__(self, layer: str, available: Sequence[str]) -> None:
+        super().__init__(f"no layer named {shown(layer)}", f"nearest names: {nearest(layer, available)}")
+
+
+# --- what the client sent
+
+
+class InvalidInputError(FoveaError):
+    """Well-formed HTTP, but a value in it cannot be used."""
+
+
+class InvalidParameterError(InvalidInputError):
+    code = "parameter_invalid"
+
+    def __init__(self, name: str, value: object, remedy: str) -> None:
+        super().__init__(f"{name}={shown(value)} cannot be used", remedy)
+
+
+class MalformedBodyError(InvalidInputError):
+    code = "body_malformed"
+
+
+class MissingImageError(InvalidInputError):
+    code = "image_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the request holds no image",
+            'send a multipart field `file`, the image bytes as the body, or JSON {"images": [base64, ...]}',
+        )
+
+
+class TooManyImagesError(InvalidInputError):
+    code = "too_many_images"
+
+    def __init__(self, count: int, limit: int) -> None:
+        super().__init__(f"{count} images in one request", f"send at most {limit} at a time")
+
+
+class EmptyImageError(InvalidInputError):
+    code = "image_empty"
+
+    def __init__(self) -> None:
+        super().__init__("the image has 0 bytes", "send the file's contents")
+
+
+class CorruptImageError(InvalidInputError):
+    code = "image_corrupt"
+
+    def __init__(self, image_format: str, reason: str) -> None:
+        super().__init__(f"the {image_format} image cannot be decoded: {shown(reason, 120)}", "send an intact file")
+
+
+class ImageTooLargeError(InvalidInputError):
+    code = "image_too_large"
+
+    def __init__(self, width: int, height: int, max_pixels: int, max_side: int) -> None:
+        super().__init__(
+            f"{width}x{height} = {width * height:,} pixels",
+            f"send at most {max_pixels:,} pixels and {max_side:,} on a side",
+        )
+
+
+class ImageTooComplexError(InvalidInputError):
+    code = "image_too_complex"
+
+    def __init__(self, scans: int, limit: int) -> None:
+        super().__init__(f"the JPEG has {scans} scans", f"send one with at most {limit}; a baseline JPEG has 1")
+
+
+class UnsupportedImageError(FoveaError):
+    code = "image_format_unsupported"
+
+    def __init__(self, found: str, supported: Sequence[str]) -> None:
+        super().__init__(f"the bytes are {found}, not a supported image", f"send one of: {', '.join(supported)}")
+
+
+class UnsupportedBodyError(FoveaError):
+    code = "content_type_unsupported"
+
+
+class TooLargeError(FoveaError):
+    """More bytes than the service takes or gives in one message."""
+
+
+class BodyTooLargeError(TooLargeError):
+    code = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request body exceeds {limit:,} bytes", "send fewer or smaller images per request")
+
+
+class AnswerTooLargeError(TooLargeError):
+    code = "answer_too_large"
+
+
+# --- the model cannot do what was asked
+
+
+class NotAClassifierError(InvalidInputError):
+    code = "model_not_a_classifier"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"model {shown(name)} has no output with one score per class", "its layer-shapes and feature-maps work"
+        )
+
+
+# --- the service cannot answer now
+
+
+class OverloadedError(FoveaError):
+    code = "overloaded"
+
+    def __init__(self, waiting: int, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(f"{waiting} of at most {limit} images are waiting", f"try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineExceededError(FoveaError):
+    code = "deadline_exceeded"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s", "try again, or send fewer images per request")
+
+
+class ModelUnavailableError(FoveaError):
+    code = "model_unavailable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"model {shown(name)} cannot answer: {reason}", "see GET /v1/models for its state")
+
+
+class ModelOutputInvalidError(FoveaError):
+    """A run gave NaN or infinity: the model's fault, not the client's."""
+
+    code = "model_output_invalid"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"model {shown(name)} answered NaN or infinity", "report this to the operator")
+
+
+# --- model files
+
+
+class ModelFileError(FoveaError):
+    """A model file that cannot be served. The file and the other models are untouched."""
+
+    code = "model_invalid"
+
+
+class CorruptModelError(ModelFileError):
+    code = "model_corrupt"
+
+
+class ChecksumMismatchError(ModelFileError):
+    code = "checksum_mismatch"
+
+    def __init__(self, stated: str, computed: str) -> None:
+        super().__init__(
+            f"the file states sha256 {stated[:12]}… and its graph has {computed[:12]}…",
+            "copy or export the file again; whoever rewrites a graph rewrites its metadata too",
+        )
+
+
+class ExternalDataError(ModelFileError):
+    code = "external_data_forbidden"
+
+    def __init__(self, tensor: str) -> None:
+        super().__init__(
+            f"weight {shown(tensor)} lies outside the file",
+            "save the model as one file (torch: external_data=False; onnx: save_as_external_data=False)",
+        )
+
+
+class UnsupportedModelError(ModelFileError):
+    code = "model_unsupported"
+
+
+class ModelContractError(ModelFileError):
+    """A sound ONNX file, but not a network that takes one image batch."""
+
+    code = "model_contract"
+
+
+class InvalidMetadataError(ModelFileError):
+    code = "metadata_invalid"
+
+
+class SmokeTestError(ModelFileError):
+    code = "smoke_test_failed"
+
+
+# --- the machine
+
+
+class RuntimeConflictError(FoveaError):
+    code = "runtime_conflict"
+
+
+class ProviderUnavailableError(FoveaError):
+    code = "provider_unavailable"

@@ -1,0 +1,37 @@
+"""Every setting of the service, its default and its unit: environment variables that begin with FOVEA_."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Read once, by `python -m service serve`; nothing is read at import."""
+
+    model_config = SettingsConfigDict(env_prefix="FOVEA_", extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    root_path: str = Field(default="", pattern=r"^(/[^/?#]+)*$", description="prefix under which a proxy serves us")
+    models: Path = Field(default=Path("models"), description="folder of the model repository")
+    provider: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="where inference runs; `cuda` without a usable GPU is not ready, never CPU"
+    )
+    threads: int | None = Field(
+        default=None, ge=1, le=1024, description="threads of one inference run; unset: the CPUs this process may use"
+    )
+    max_body_bytes: int = Field(default=32 * MIB, ge=1024, description="largest request body")
+    max_images: int = Field(default=64, ge=1, description="most images in one request")
+    max_image_pixels: int = Field(default=25_000_000, ge=1, description="largest image, in pixels")
+    max_batch: int = Field(default=32, ge=1, description="most images in one inference run")
+    max_waiting_images: int = Field(default=1024, ge=1, description="most images waiting for inference; more get 503")
+    request_timeout_seconds: float = Field(default=10.0, gt=0, description="time until a request gets 504")
+    prefix_cache_bytes: int = Field(
+        default=256 * MIB, ge=0, description="memory for truncated networks of feature maps"
+    )
+    max_answer_bytes: int = Field(default=64 * MIB, ge=1024, description="largest answer with feature-map numbers")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what the log shows")

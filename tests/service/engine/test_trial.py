@@ -1,0 +1,61 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from service.engine.trial import verdicts
+from tests import tiny_models
+
+HOSTILE = Path(os.environ.get("FOVEA_DATA", "../shared/data")) / "hostile-models"
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def endless() -> bytes:
+    """A network that counts to 2**62 before it answers."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["condition"], ["go_on"]), helper.make_node("Relu", ["value"], ["next"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("condition", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, None),
+        ],
+    )
+    model = tiny_models.classifier()
+    model.graph.node.append(helper.make_node("Loop", ["trips", "", "logits"], ["late"], body=body))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(2**62, np.int64), "trips"))
+    model.graph.output[0].name = "late"
+    return model.SerializeToString()
+
+
+def test_a_file_that_never_answers_is_stopped_and_the_next_one_is_tried(tmp_path: Path) -> None:
+    good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
+    slow = written(tmp_path / "slow.onnx", endless())
+    after = written(tmp_path / "after.onnx", tiny_models.classifier(seed=1).SerializeToString())
+    found = dict(verdicts([good, slow, after], timeout_seconds=5.0))
+    assert found[good] is None
+    assert found[after] is None
+    assert found[slow] == "smoke_test_failed: loading and one run took over 5 s"
+
+
+def test_a_refused_file_has_its_code_and_remedy(tmp_path: Path) -> None:
+    ((_, reason),) = verdicts([written(tmp_path / "bad.onnx", b"<html>")])
+    assert reason is not None
+    assert reason.startswith("model_corrupt: ")
+
+
+@pytest.mark.skipif(not HOSTILE.is_dir(), reason="needs hostile-models in FOVEA_DATA")
+def test_a_file_that_needs_gigabytes_is_refused() -> None:
+    ((_, reason),) = verdicts([HOSTILE / "bomb_constantofshape_4GB.onnx"])
+    assert reason is not None
+    assert reason.startswith("smoke_test_failed")
