@@ -1,0 +1,150 @@
+"""The bytes of a file somebody sent to an upright image in mode L or RGB. Trusts nothing; knows no model and no HTTP.
+
+The first frame of a JPEG, PNG, WebP, GIF or BMP; everything else is refused by name. Transparency is laid on white.
+"""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import no_type_check
+
+import numpy as np
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from service.errors import (
+    CorruptImageError,
+    EmptyImageError,
+    ImageTooComplexError,
+    ImageTooLargeError,
+    UnsupportedImageError,
+)
+from service.images.signatures import exif_orientation, image_format, jpeg_scans, likeness
+
+# Plugins are called by name: `Image.open` would warn about large sizes before they can be compared with `ImageLimits`.
+_PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+}
+FORMATS = tuple(_PLUGINS)
+
+# What Pillow's plugins raise for bytes that are not their format (the list in `Image.open`).
+_NOT_THIS_FORMAT = (SyntaxError, IndexError, TypeError)
+
+# Pillow reads PNG chunks, JPEG markers, GIF blocks and BMP runs in Python, 2 to 6 microseconds a read: 10 MiB of empty
+# chunks cost 10 s, these 0.5 s. Of 1,846 collected files the most demanding intact one (a run-length BMP) takes 26,009.
+_MAX_READS = 100_000
+
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Once, at import, because the filters are global and not thread-safe: what a hostile file makes Pillow say about its
+# metadata stays out of the log, and a GIF frame far outside its canvas, a size seen only while opening, is an error.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What one image may cost. 25 million pixels take up to 420 MiB while a WebP of that size is decoded."""
+
+    max_pixels: int = 25_000_000
+    max_side: int = 16_384
+    max_jpeg_scans: int = 100  # as libjpeg-turbo's own fuzzers; ordinary progressive files have about 10
+
+
+class _CountedReads(io.BytesIO):
+    """Bytes that refuse to be read more often than any honest file needs."""
+
+    reads = 0
+
+    @no_type_check  # the tests' check of annotations would cost ten times the read
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > _MAX_READS:
+            raise ValueError(f"its structure takes more than {_MAX_READS:,} reads")
+        return super().read(size)
+
+
+def decode(data: bytes, limits: ImageLimits) -> Image.Image:
+    """The first frame of `data`, upright, in mode L (greyscale files) or RGB.
+
+    16 bits are scaled to 8, transparency is composited on white, the EXIF orientation is applied (an invalid one counts
+    as 1). Raises EmptyImageError, UnsupportedImageError, ImageTooLargeError and ImageTooComplexError from the header
+    alone, CorruptImageError for whatever Pillow cannot decode. Thread-safe. A 28x28 PNG takes 0.1 ms.
+    """
+    if not data:
+        raise EmptyImageError
+    name = image_format(data)
+    if name is None:
+        raise UnsupportedImageError(likeness(data), FORMATS)
+    opened = _opened(data, name)
+    _check_cost(data, opened, limits)
+    try:
+        opened.load()
+        flat = _flattened(opened)
+        transposition = _TRANSPOSITIONS.get(exif_orientation(opened.info.get("exif")))
+        return flat if transposition is None else flat.transpose(transposition)
+    except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and more on hostile data
+        raise CorruptImageError(name, str(error) or type(error).__name__) from error
+
+
+def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
+    """The header only: size, mode and metadata, no pixels."""
+    try:
+        return _PLUGINS[name](_CountedReads(data))
+    except _NOT_THIS_FORMAT as error:
+        raise UnsupportedImageError(f"a {name} signature without a readable {name} header", FORMATS) from error
+    except Exception as error:
+        raise CorruptImageError(name, str(error) or type(error).__name__) from error
+
+
+def _check_cost(data: bytes, opened: ImageFile.ImageFile, limits: ImageLimits) -> None:
+    width, height = opened.size
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+        raise ImageTooLargeError(width, height, limits.max_pixels, limits.max_side)
+    if opened.format == "JPEG" and (scans := jpeg_scans(data, limits.max_jpeg_scans)) > limits.max_jpeg_scans:
+        raise ImageTooComplexError(scans, limits.max_jpeg_scans)
+
+
+def _flattened(image: Image.Image) -> Image.Image:
+    """Any mode of the five formats in mode L or RGB, without transparency."""
+    if image.mode.startswith("I"):
+        return _eight_bits(image)
+    if image.has_transparency_data:
+        return _on_white(image)
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey over 257, rounded (65,535 = 255 * 257); Pillow's own conversion would clip it at 255."""
+    values = np.asarray(image).astype(np.uint32)
+    grey = ((values + 128) // 257).astype(np.uint8)
+    grey[values == image.info.get("transparency", -1)] = 255
+    return Image.fromarray(grey)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    grey = image.mode in ("1", "L", "LA", "La")
+    layered = image.convert("LA" if grey else "RGBA")
+    colours = layered.getchannel("L") if grey else layered.convert("RGB")
+    canvas = Image.new(colours.mode, image.size, "white")
+    canvas.paste(colours, mask=layered.getchannel("A"))
+    return canvas
