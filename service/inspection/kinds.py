@@ -1,0 +1,45 @@
+"""What people call an ONNX operator: `MaxPool` is `max_pool`, `Gemm` a `dense` layer.
+
+A table of words; knows no graph.
+"""
+
+import re
+
+from onnx.defs import has
+
+# Only the operators whose field word is not simply their name in snake case.
+_FIELD_WORDS = {
+    "ConvTranspose": "transposed_conv",
+    "BatchNormalization": "batch_norm",
+    "InstanceNormalization": "instance_norm",
+    "LayerNormalization": "layer_norm",
+    "GroupNormalization": "group_norm",
+    "LRN": "local_response_norm",
+    "PRelu": "prelu",
+    "LSTM": "lstm",
+    "GRU": "gru",
+    "RNN": "rnn",
+    "Sum": "add",
+    "Upsample": "resize",
+    "Squeeze": "reshape",
+    "Unsqueeze": "reshape",
+    "MatMul": "matmul",
+    "QLinearConv": "quantized_conv",
+    "QLinearMatMul": "quantized_matmul",
+}
+_STANDARD_DOMAINS = ("", "ai.onnx")
+
+
+def kind_of(op_type: str, domain: str = "") -> str:
+    """The lower-case word ([a-z0-9_]) for an operator; an operator nobody knows keeps its name in snake case.
+
+    One that has a standard operator's name in a domain of its own may mean something else: its domain stands before.
+    """
+    if domain not in _STANDARD_DOMAINS:
+        return _snake_case(f"{domain}_{op_type}" if has(op_type) else op_type)
+    return _FIELD_WORDS.get(op_type) or _snake_case(op_type)
+
+
+def _snake_case(name: str) -> str:
+    separated = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name[:64])
+    return re.sub(r"[^a-z0-9]+", "_", separated.lower()).strip("_") or "operator"

@@ -1,0 +1,181 @@
+"""How the shapes flow through a network: one row per layer, with the size formula and its numbers filled in.
+
+Nothing is run and no weight is evaluated; knows no HTTP. What the rows hold is `service.inspection.layer_table`.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import onnx
+from onnx.defs import has
+
+from service.engine.model_metadata import ManifestLayer
+from service.errors import InvalidParameterError, shown
+from service.inspection.costs import dense_inputs, macs, parameters
+from service.inspection.fit import Misfit, misfit
+from service.inspection.graph import Layer, layers
+from service.inspection.input_size import Dims, Picture, picture
+from service.inspection.layer_table import LayerRow, LayerShapes, Number, ReceptiveFieldRow, Totals
+from service.inspection.layer_windows import SizedWindow, sized_windows
+from service.inspection.shapes import UNKNOWN, TensorType, known_sizes, tensor_types
+from service.inspection.sight import Sight, views
+
+Types = Mapping[str, TensorType]
+
+
+def layer_shapes(
+    model: onnx.ModelProto,
+    manifest: Sequence[ManifestLayer] = (),
+    *,
+    batch: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
+) -> LayerShapes:
+    """The table for an input of this size; what is not asked stays as the file declares it, a free batch is 1.
+
+    Raises InvalidParameterError for a size the file has fixed otherwise, or that makes a layer impossible. What the
+    file's own size makes impossible, and what nobody can infer, is a row with a reason.
+    """
+    found = layers(model, manifest)
+    image = picture(model, found, batch, height, width)
+    asked = {name: size for name, size in (("height", height), ("width", width), ("batch", batch)) if size is not None}
+    inferred = tensor_types(model, image)
+    faults = _faults(found, inferred, asked)
+    types = {name: UNKNOWN if name in faults else known for name, known in inferred.items()}
+    reasons = {layer.id: faults.get(layer.output) or _reason(layer, types, image) for layer in found}
+    seen = views(found, types, image)
+    makers = {tensor: layer.id for layer in found for tensor in layer.outputs}
+    rows = tuple(
+        _row(layer, types, makers, _receptive_field(seen.get(layer.output), image), reasons[layer.id])
+        for layer in found
+    )
+    return LayerShapes(
+        input=image.tensor if image else None,
+        input_shape=image.dims if image else None,
+        layers=rows,
+        totals=_totals(found, rows),
+    )
+
+
+def _faults(found: Sequence[Layer], types: Types, asked: Mapping[str, int]) -> dict[str, str]:
+    """Why the tensors that can never be computed cannot, by name. Raises where an asked size is to blame."""
+    faults: dict[str, str] = {}
+    for layer in found:
+        if any(name in faults for name in layer.inputs):
+            faults |= dict.fromkeys(layer.outputs, "a layer before it cannot run")
+        elif (fault := misfit(layer, types)) is not None:
+            if asked:
+                raise _blamed(layer, fault, asked)
+            faults |= dict.fromkeys(layer.outputs, fault.reason)
+    return faults
+
+
+def _blamed(layer: Layer, fault: Misfit, asked: Mapping[str, int]) -> InvalidParameterError:
+    by_axis = {0: "height", 1: "width"}.get(-1 if fault.axis is None else fault.axis, "")
+    name = by_axis if by_axis in asked else next(iter(asked))
+    return InvalidParameterError(
+        name, asked[name], f"ask for another size, layer {layer.id} rules it out: {fault.reason}"
+    )
+
+
+def _reason(layer: Layer, types: Types, image: Picture | None) -> str | None:
+    """Why nobody knows the output's shape, None where it is known."""
+    if types.get(layer.output, UNKNOWN).count is not None:
+        return None
+    if image is not None and None in image.size:
+        return "the size of the input is free: ask for a height and a width"
+    if any(types.get(name, UNKNOWN).count is None for name in layer.inputs):
+        return "the shape of its input is not known"
+    if not has(layer.op_types[0]):
+        return f"{shown(layer.op_types[0])} is not a standard operator, and the file states no shape for it"
+    return f"no shape can be inferred for {shown(layer.op_types[0])}"
+
+
+def _row(
+    layer: Layer, types: Types, makers: Mapping[str, str], field: ReceptiveFieldRow | None, reason: str | None
+) -> LayerRow:
+    before = types.get(layer.inputs[0], UNKNOWN).dims if layer.inputs else None
+    after = types.get(layer.output, UNKNOWN)
+    windows = _windows(layer, before)
+    products = macs(layer, types)
+    return LayerRow(
+        id=layer.id,
+        aliases=layer.aliases,
+        kind=layer.kind,
+        stage=layer.stage,
+        op_types=layer.op_types,
+        tensor=layer.output,
+        inputs=tuple(makers.get(name, name) for name in layer.inputs),
+        kernel=layer.kernel,
+        stride=layer.stride,
+        padding=tuple(window.padding for window in windows) if windows else layer.padding,
+        dilation=layer.dilation,
+        groups=layer.groups if "conv" in layer.kind else None,
+        input_shape=before,
+        output_shape=after.dims,
+        formula=_formula(layer, types, windows) if after.count is not None else (),
+        parameters=parameters(layer, types),
+        macs=products,
+        flops=None if products is None else 2 * products,
+        activation_bytes=after.bytes,
+        receptive_field=field,
+        reason=reason,
+    )
+
+
+def _windows(layer: Layer, before: Dims | None) -> tuple[SizedWindow, ...] | None:
+    sizes = None if before is None else known_sizes(before[2:])
+    return None if sizes is None else sized_windows(layer, sizes)
+
+
+def _formula(layer: Layer, types: Types, windows: tuple[SizedWindow, ...] | None) -> tuple[str, ...]:
+    """One per spatial axis, or one for all where they are the same."""
+    if windows:
+        return tuple(dict.fromkeys(window.formula for window in windows))
+    if layer.kind in ("flatten", "reshape"):
+        return _flattening(types[layer.inputs[0]].dims or (), types[layer.output].dims or ())
+    weight = known_sizes(types.get(layer.weights[0], UNKNOWN).dims) if layer.weights else None
+    if layer.kind == "dense" and weight is not None and len(weight) > 1:
+        inputs, outputs = dense_inputs(layer, weight)
+        return (f"{inputs} -> {outputs}",)
+    return ()
+
+
+def _flattening(before: Dims, after: Dims) -> tuple[str, ...]:
+    flattened = len(after) == 2 and len(before) > 2 and before[0] == after[0]
+    return (f"{'*'.join(map(str, before[1:]))} = {after[1]}",) if flattened else ()
+
+
+def _receptive_field(view: tuple[Sight, ...] | None, image: Picture | None) -> ReceptiveFieldRow | None:
+    if view is None or image is None:
+        return None
+    fields = [sight.field for sight in view]
+    grid = [sight.field for sight in view if sight.field is not None and sight.axis is not None]
+    on_grid = len(grid) == len(view)
+    exact = all(field is None or field.exact for field in fields)
+    return ReceptiveFieldRow(
+        status="whole_image" if not any(fields) else "exact" if exact else "upper_bound",
+        size=tuple(field.size if field else whole for field, whole in zip(fields, image.size, strict=True)),
+        jump=tuple(_number(field.jump) for field in grid) if on_grid else None,
+        centre=tuple(_number(field.centre) for field in grid) if on_grid else None,
+    )
+
+
+def _number(value: Fraction) -> Number:
+    return int(value) if value.denominator == 1 else float(value)
+
+
+def _totals(found: Sequence[Layer], rows: Sequence[LayerRow]) -> Totals:
+    # Layers that share their weights have the same names of weights; the last one stands for all.
+    owners = {layer.weights or (layer.id,): row for layer, row in zip(found, rows, strict=True)}
+    learned = sum(row.parameters or 0 for row in owners.values())
+    dense = sum(row.parameters or 0 for row in owners.values() if row.kind == "dense")
+    products = sum(row.macs or 0 for row in rows)
+    return Totals(
+        parameters=learned,
+        macs=products,
+        flops=2 * products,
+        activation_bytes=sum(row.activation_bytes or 0 for row in rows),
+        dense_parameter_share=dense / learned if learned else 0.0,
+        unknown_layers=sum(row.reason is not None for row in rows),
+    )
