@@ -16,11 +16,12 @@ stamp=$environment/installed.txt
 "$python" requirements/interpreter.py
 [ -f "$lock" ] || { echo "there is no $lock; requirements/ holds: $(cd requirements && echo *.txt)" >&2; exit 1; }
 
-# The interpreter belongs to the contents (the same from inside the environment): compiled packages fit one only.
-contents() { "$python" -c 'import sys; print(sys.base_prefix, sys.version)'; echo "$lock ${packages[*]-}"; cat "$lock"; }
+# Compiled packages fit every patch release of one minor version, so another python3 of it is no reason to start again.
+contents() { "$python" -c 'import sys; print(*sys.version_info[:2])'; echo "$lock ${packages[*]-}"; cat "$lock"; }
+works() { [ -x "$environment/bin/python" ] && "$environment/bin/python" -c ''; }
 
 wanted=$(contents)
-if [ -f "$stamp" ] && [ "$wanted" = "$(cat "$stamp")" ]; then exit 0; fi
+if [ -f "$stamp" ] && [ "$wanted" = "$(cat "$stamp")" ] && works; then exit 0; fi
 
 echo "setting up $environment from $lock" >&2
 "$python" -m venv --clear "$environment"

@@ -1,6 +1,7 @@
 """python -m service: serve the models, check a model file, add a foreign one to the repository."""
 
 import argparse
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,8 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from service.engine.repository import listing
+from service.engine.trial import begun
 from service.errors import FoveaError
 from service.settings import Settings
 
@@ -68,15 +71,17 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    import uvicorn  # noqa: PLC0415 - the other commands need no server
+    given = {name: value for name in ("host", "port", "models") if (value := getattr(options, name)) is not None}
+    settings = Settings(**given)
+    trial = begun([entry.path for entry in listing(settings.models).entries])
+
+    import uvicorn  # noqa: PLC0415 - half a second in which the trial runs already
 
     from service.app import create_app  # noqa: PLC0415
 
-    given = {name: value for name in ("host", "port", "models") if (value := getattr(options, name)) is not None}
-    settings = Settings(**given)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings),
+            create_app(settings, trial),
             host=settings.host,
             port=settings.port,
             ws="none",
@@ -85,6 +90,7 @@ def _serve(options: argparse.Namespace) -> int:
             timeout_graceful_shutdown=30,
         )
     )
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
     signal.signal(signal.SIGTERM, _stopped)  # uvicorn drains first, then raises the signal again
     server.run()
     return 0 if server.started else 1

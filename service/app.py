@@ -18,8 +18,9 @@ from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
 from service.engine.devices import Device, available_cpus, chosen_device, open_session, refuse_two_runtimes
-from service.engine.registry import Registry
+from service.engine.registry import Registry, Trial
 from service.engine.scheduler import Scheduler
+from service.engine.trial import verdicts
 from service.errors import ProviderUnavailableError
 from service.inspection.feature_maps import PrefixSessions
 from service.settings import Settings
@@ -27,8 +28,11 @@ from service.settings import Settings
 log = logging.getLogger("fovea")
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application. Models load in the background once it starts; /health/ready says when they answer."""
+def create_app(settings: Settings, trial: Trial = verdicts) -> FastAPI:
+    """The application. Models load in the background once it starts; /health/ready says when they answer.
+
+    `trial` is who judges a model file before it is loaded here.
+    """
     refuse_two_runtimes()
     app: FastAPI = FastAPIOffline(
         title="Fovea",
@@ -44,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.trial = settings, trial
     for router in (page.router, health.router, models.router):
         app.include_router(router)
     _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
@@ -68,7 +72,7 @@ def _operation_id(route: Any) -> str:  # APIRoute, or what FastAPI puts in its p
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services = _services(app.state.settings)
     app.state.services = services
-    loading = asyncio.create_task(asyncio.to_thread(_load, services))
+    loading = asyncio.create_task(asyncio.to_thread(_load, services, app.state.trial))
     yield
     await loading
     await asyncio.to_thread(services.scheduler.close)
@@ -100,13 +104,13 @@ def _device(settings: Settings) -> tuple[Device | None, str | None]:
         return None, str(error)
 
 
-def _load(services: Services) -> None:
+def _load(services: Services, trial: Trial) -> None:
     if services.device is None:
         log.error("no model is loaded: %s", services.device_problem)
         return
     log.info("inference runs on %s: %s", services.device.provider, services.device.reason)
     registry = services.registry
-    registry.load(services.settings.models, services.device)
+    registry.load(services.settings.models, services.device, trial)
     for name in registry.names():
         for slot in registry.slots(name):
             log.info(

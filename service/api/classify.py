@@ -31,6 +31,7 @@ class ClassifyQuery(BaseModel):
 @router.post(
     "/classify",
     summary="What is in each image",
+    response_model_exclude_unset=True,  # an image has predictions or an error, never a null of the other
     responses=problems(404, 413, 415, 422, 503, 504),
     openapi_extra=IMAGES_BODY,
 )

@@ -1,7 +1,9 @@
 """POST feature-maps: what each layer saw of one image, as statistics, numbers or pictures."""
 
 import io
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -84,6 +86,7 @@ Maps = Mapping[str, np.ndarray]
     "/feature-maps",
     summary="What each layer saw of one image",
     response_model=SeenImage,
+    response_model_exclude_unset=True,
     responses={
         200: {
             "content": {
@@ -145,14 +148,13 @@ def _answer(
 
 
 def _layer_maps(layer: Layer, values: np.ndarray, query: FeatureMapsQuery, prefix: str) -> LayerMaps:
-    return LayerMaps(
-        id=layer.id,
-        kind=layer.kind,
-        statistics=layer_statistics(values),
-        channels=list(channel_statistics(values)) if query.channels else None,
-        values=_finite(values) if query.values else None,
-        links=MapLinks(png=_link(prefix, [layer], "png"), npz=_link(prefix, [layer], "npz")),
-    )
+    asked: dict[str, object] = {}
+    if query.channels:
+        asked["channels"] = list(channel_statistics(values))
+    if query.values:
+        asked["values"] = _finite(values)
+    links = MapLinks(png=_link(prefix, [layer], "png"), npz=_link(prefix, [layer], "npz"))
+    return LayerMaps(id=layer.id, kind=layer.kind, statistics=layer_statistics(values), links=links, **asked)
 
 
 def _link(prefix: str, chosen: Sequence[Layer], answer_format: str) -> str:
@@ -198,12 +200,5 @@ def _as_maps(layer_id: str, values: np.ndarray) -> FeatureMaps:
 
 
 def _png(picture: Grid) -> Response:
-    """The scale is in the headers too, so that a page can draw the legend."""
-    headers = {
-        "X-Scale-Mode": picture.mode,
-        "X-Scale-Low": f"{picture.low:.9g}",
-        "X-Scale-High": f"{picture.high:.9g}",
-        "X-Page": f"{picture.page}/{picture.pages}",
-        "X-Columns": str(picture.columns),
-    }
-    return Response(picture.png, media_type="image/png", headers=headers)
+    """The legend is in a header too, so that a page can draw it without reading the PNG's chunks."""
+    return Response(picture.png, media_type="image/png", headers={"X-Legend": json.dumps(asdict(picture.legend))})

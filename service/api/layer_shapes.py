@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.dependencies import AllServices, NamedClassifier
 from service.api.openapi import problems
-from service.inspection.layer_shapes import LayerShapes, layer_shapes
+from service.inspection.layer_shapes import layer_shapes
+from service.inspection.layer_table import LayerShapes
 from service.inspection.tables import as_csv, as_markdown, as_text
 
 router = APIRouter(tags=["inspect"])

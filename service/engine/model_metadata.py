@@ -103,7 +103,8 @@ def validated(fields: Mapping[str, object]) -> ModelMetadata:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "metadata"
-        raise InvalidMetadataError(f"fovea.{where}: {first['msg']}", "export the file again") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InvalidMetadataError(f"fovea.{where}: {reason}", "export or add the file again") from error
 
 
 def stated_sha256(model: onnx.ModelProto) -> str | None:

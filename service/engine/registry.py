@@ -1,7 +1,7 @@
 """The model registry in memory: which versions are loaded, loading or refused, and which one answers by default."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from service.engine.trial import verdicts
 from service.errors import FoveaError, ModelUnavailableError, UnknownModelError, UnknownVersionError
 
 State = Literal["loading", "ready", "unavailable"]
-Trial = Callable[[list[Path]], Iterable[tuple[Path, str | None]]]
+Trial = Callable[[Sequence[Path]], Iterable[tuple[Path, str | None]]]
 
 
 @dataclass(frozen=True)

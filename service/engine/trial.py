@@ -10,7 +10,7 @@ import resource
 import select
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from service.errors import FoveaError
@@ -19,11 +19,32 @@ TIMEOUT_SECONDS = 30.0  # an honest CNN of 500 MB loads and runs once in under 1
 SPARE_MEMORY_BYTES = 2 * 1024**3  # beside four times the file: the proto, its bytes, the session, prepacked weights
 
 
-def verdicts(paths: Sequence[Path], timeout_seconds: float = TIMEOUT_SECONDS) -> Iterator[tuple[Path, str | None]]:
+Verdicts = Iterator[tuple[Path, str | None]]
+
+
+def verdicts(paths: Sequence[Path], timeout_seconds: float = TIMEOUT_SECONDS) -> Verdicts:
     """Each path with None where it can be served, else with the reason. Costs one process start, then each load."""
+    return _verdicts(paths, timeout_seconds, None)
+
+
+def begun(paths: Sequence[Path]) -> Callable[[Sequence[Path]], Verdicts]:
+    """`verdicts` whose process starts now, so that it works while the caller still imports its server."""
+    started = _process(paths)
+
+    def verdicts_of(asked: Sequence[Path]) -> Verdicts:
+        if list(asked) == list(paths):
+            return _verdicts(asked, TIMEOUT_SECONDS, started)
+        started.kill()  # the folder has changed since
+        return verdicts(asked)
+
+    return verdicts_of
+
+
+def _verdicts(paths: Sequence[Path], timeout_seconds: float, started: "subprocess.Popen[bytes] | None") -> Verdicts:
     waiting = list(paths)
     while waiting:
-        with _process(waiting) as process:
+        process_of_all, started = started or _process(waiting), None
+        with process_of_all as process:
             while waiting:
                 reason = _answer(process, timeout_seconds)
                 yield waiting.pop(0), reason or None

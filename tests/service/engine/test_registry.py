@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnx
@@ -33,7 +33,7 @@ def registry_of(folder: Path) -> Registry:
     return registry
 
 
-def _all_accepted(paths: list[Path]) -> Iterable[tuple[Path, str | None]]:
+def _all_accepted(paths: Sequence[Path]) -> Iterable[tuple[Path, str | None]]:
     return ((path, None) for path in paths)
 
 

@@ -1,0 +1,122 @@
+"""The models that ship, served from a process of their own and asked over HTTP: every answer equals PyTorch's."""
+
+import io
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.service.api.conftest import until
+from training.datasets import Examples, load
+from training.weights import load_weights, network_for
+
+MODELS = Path("models")
+MNIST = Path(os.environ.get("FOVEA_DATA", "../shared/data")) / "mnist"
+VERSIONS = [(name, version) for name in ("digits", "mnist") for version in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-m", "service", "serve", "--port", str(port)])  # noqa: S603
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            until(lambda: answers(client))
+            yield client
+    finally:
+        process.terminate()
+    assert process.wait() == 0
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health/ready").status_code == httpx.codes.OK
+    except httpx.ConnectError:
+        return False
+
+
+def examples(name: str, count: int) -> Examples:
+    if name == "mnist" and not MNIST.is_dir():
+        pytest.skip(f"needs the four MNIST files in {MNIST} (FOVEA_DATA names the folder above)")
+    test = load(name, MNIST if name == "mnist" else None).test
+    every = max(1, len(test) // count)
+    return Examples(test.images[::every][:count], test.labels[::every][:count])
+
+
+def served_logits(client: httpx.Client, name: str, version: int, images: np.ndarray) -> np.ndarray:
+    """The logits of each image in the order of the classes, asked fifty at a time as PNG files."""
+    rows: list[list[float]] = []
+    url = f"/v1/models/{name}/versions/{version}/classify?top=10"
+    for start in range(0, len(images), 50):
+        files = [("file", png(image[:, :, 0])) for image in images[start : start + 50]]
+        for result in client.post(url, files=files).json()["results"]:
+            ranked = sorted(result["predictions"], key=lambda prediction: prediction["index"])
+            rows.append([prediction["logit"] for prediction in ranked])
+    return np.array(rows)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("name", "version"), VERSIONS)
+def test_every_answer_over_http_equals_pytorchs(client: httpx.Client, name: str, version: int) -> None:
+    network = network_for(name)
+    weights = load_weights(MODELS / name / str(version) / "model.onnx")
+    missing = network.load_state_dict(weights, strict=False)
+    assert not missing.unexpected_keys
+    assert all(key.endswith("num_batches_tracked") for key in missing.missing_keys)
+    asked = examples(name, 500)
+    with torch.inference_mode():
+        expected = network(asked.images).numpy()
+    served = served_logits(client, name, version, asked.images.numpy())
+    assert np.abs(served - expected).max() < 1e-4
+    assert np.array_equal(served.argmax(axis=1), expected.argmax(axis=1))
+
+
+@pytest.mark.parametrize(("name", "least"), [("digits", 0.985), ("mnist", 0.99)])
+def test_the_trained_version_is_nearly_always_right(client: httpx.Client, name: str, least: float) -> None:
+    asked = examples(name, 500)
+    answers = served_logits(client, name, 1, asked.images.numpy()).argmax(axis=1)
+    assert (answers == asked.labels.numpy()).mean() >= least
+
+
+def test_the_stated_accuracy_of_digits_is_the_one_over_http_to_the_image(client: httpx.Client) -> None:
+    asked = examples("digits", 10_000)
+    (stated,) = [v["metrics"] for v in client.get("/v1/models/digits").json()["versions"] if v["version"] == 1]
+    answers = served_logits(client, "digits", 1, asked.images.numpy()).argmax(axis=1)
+    right = int((answers == asked.labels.numpy()).sum())
+    assert (right, len(asked)) == (round(stated["accuracy"] * stated["images"]), stated["images"])
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_version_0_is_what_the_training_of_version_1_began_with(client: httpx.Client, name: str) -> None:
+    versions = {version["version"]: version for version in client.get(f"/v1/models/{name}").json()["versions"]}
+    assert versions[1]["default"]
+    assert versions[0]["provenance"]["stage"] == "untrained"
+    for key in ("recipe", "seed"):
+        assert versions[0]["provenance"][key] == versions[1]["provenance"][key]
+    assert versions[0]["metrics"]["accuracy"] < 0.3 < versions[1]["metrics"]["accuracy"]
+
+
+def test_the_table_of_models_has_the_checksum_and_the_accuracy_of_every_file(client: httpx.Client) -> None:
+    table = (MODELS / "README.md").read_text()
+    for name, version in VERSIONS:
+        digest = sha256((MODELS / name / str(version) / "model.onnx").read_bytes()).hexdigest()
+        (row,) = [line for line in table.splitlines() if digest in line]
+        stated = next(v for v in client.get(f"/v1/models/{name}").json()["versions"] if v["version"] == version)
+        assert f"{100 * stated['metrics']['accuracy']:.2f} %" in row
+        assert re.search(rf"\b{name}\b.*\b{version}\b", row)
