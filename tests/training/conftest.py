@@ -1,0 +1,34 @@
+"""Small real things for the tests of training: 300 of the digits, two epochs, one run of the whole path."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.training.small_runs import Run, first, unwatched
+from training.datasets import Dataset, load
+from training.recipes import DIGITS, Recipe
+from training.run import run
+
+# Several test processes share the cores; two threads that wait for each other cost more than they give.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def few_digits() -> Dataset:
+    digits = load("digits", None)
+    return replace(digits, training=first(digits.training, 300), test=first(digits.test, 100))
+
+
+@pytest.fixture(scope="session")
+def short() -> Recipe:
+    return replace(DIGITS, epochs=2, batch_size=50)
+
+
+@pytest.fixture(scope="session")
+def finished(few_digits: Dataset, short: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The recipe `short` on `few_digits` with seed 3, published."""
+    out = tmp_path_factory.mktemp("models")
+    files = run(short, few_digits, seed=3, out=out, overwrite=False, follow=unwatched)
+    untrained, trained = files
+    return Run(untrained, trained, files)

@@ -1,0 +1,96 @@
+"""The command line: what it writes, and the one line that each mistake gets."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.__main__ import main
+from training.recipes import RECIPES
+
+ROOT = Path(__file__).parents[2]
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a command that must end with exit code 2."""
+    assert main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_training_writes_both_versions_and_says_how_good_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "digits", "--out", str(tmp_path), "--set", "epochs=1", "--seed", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("epoch 1/1  loss ")
+    for line, version in zip(lines[1:], (0, 1), strict=True):
+        file = tmp_path / "digits" / str(version) / "model.onnx"
+        assert line.startswith(f"{file}  ")
+        assert "of 359 images right" in line
+        assert file.is_file()
+
+
+def test_list_names_every_recipe_with_its_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(recipe.name in printed and recipe.evidence in printed for recipe in RECIPES.values())
+
+
+def test_evaluate_measures_a_shipped_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(ROOT / "models" / "digits" / "1" / "model.onnx")]) == 0
+    assert "of 359 images right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "nothing"], "no recipe named 'nothing'"),
+        (["train", "mnist", "--data", "nowhere"], "nowhere lacks train-images-idx3-ubyte.gz, "),
+        (["train", "digits", "--set", "depth=3"], "setting 'depth'='3' cannot be used; the settings are: "),
+        (["train", "digits", "--set", "epochs=few"], "setting 'epochs'='few' cannot be used; "),
+        (["train", "digits", "--set", "validation_every=900"], "no class has that many images"),
+        (["train", "digits", "--set", "max_learning_rate=1e8"], "nothing was written; give a lower one"),
+        (["evaluate", "nowhere.onnx"], "nowhere.onnx: the file cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path)] if arguments[0] == "train" else []
+    assert sentence in failed(capsys, *arguments, *out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_version_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "digits" / "1" / "model.onnx"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"precious")
+    assert f"{file} exists; give --overwrite" in failed(capsys, "train", "digits", "--out", str(tmp_path))
+    assert file.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("seed", ["-1", "x", "1.5", str(2**32)])
+def test_a_seed_that_is_no_whole_number_is_refused(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "digits", f"--seed={seed}"])
+    assert "is no whole number from 0 to 4294967295" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_with_one_line_and_writes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training", "train", "digits", "--out", str(tmp_path), "--set", "epochs=10000"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as training:
+        assert training.stdout
+        assert training.stderr
+        assert training.stdout.readline().startswith("epoch 1/")
+        training.send_signal(signal.SIGINT)
+        assert training.stderr.read() == "stopped; nothing was written\n"
+    assert training.returncode == 130
+    assert not list(tmp_path.iterdir())

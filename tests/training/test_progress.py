@@ -1,0 +1,36 @@
+"""What people see of a run: lines in a pipe, a bar in a terminal."""
+
+import io
+
+from rich.console import Console
+
+from training.loop import Epoch, Step
+from training.progress import follow
+
+EVENTS: list[Step | Epoch] = [
+    Step(1, 1, 2, 2.3, 0.1),
+    Step(1, 2, 2, 2.0, 0.25),
+    Epoch(1, 2.0, 1.5, 0.5),
+    Step(2, 1, 2, 1.0, 0.75),
+    Step(2, 2, 2, 0.9, 0.8),
+    Epoch(2, 0.9, 0.8, 0.875),
+]
+
+
+def shown(*, terminal: bool) -> str:
+    stream = io.StringIO()
+    follow(iter(EVENTS), 2, Console(file=stream, force_terminal=terminal, width=150))
+    return stream.getvalue()
+
+
+def test_a_pipe_gets_one_plain_line_for_each_epoch() -> None:
+    assert shown(terminal=False).splitlines() == [
+        "epoch 1/2  loss 2.0000  validation: loss 1.5000, accuracy 50.00%",
+        "epoch 2/2  loss 0.9000  validation: loss 0.8000, accuracy 87.50%",
+    ]
+
+
+def test_a_terminal_gets_a_bar_with_the_epoch_the_loss_and_the_accuracy_so_far() -> None:
+    screen = shown(terminal=True)
+    for part in ("epoch 2/2", "100 %", "loss 0.9000", "accuracy 80.00%", "validation 87.50%"):
+        assert part in screen
