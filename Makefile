@@ -21,7 +21,7 @@ serve: ## Answer at http://127.0.0.1:8000; PORT= changes the port, EXTRA=cpu|gpu
 	@exec .venv/bin/python -m service serve --port $(PORT)
 
 test: environment ## Run the tests
-	$(development) -m pytest -q
+	$(development) -m pytest -q -n auto
 
 check: environment ## Check format, lint, types and the direction of imports
 	.venv-dev/bin/ruff format --check .

@@ -19,6 +19,7 @@ for library in cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile
     cuda_only+=("nvidia-$library")
 done
 
-lock cpu --extra cpu
-lock gpu --extra gpu
+# First dev, whose versions then bind the others: what is served is what was tested.
 lock dev --extra cpu --extra training --extra dev "${cuda_only[@]/#/--no-emit-package=}"
+lock cpu --extra cpu --constraint requirements/dev.txt
+lock gpu --extra gpu --constraint requirements/dev.txt

@@ -103,7 +103,8 @@ def test_the_log_cannot_fill_the_disk() -> None:
 
 def test_the_gpu_file_changes_the_runtime_the_memory_and_the_device_only() -> None:
     gpu = compose("docker/gpu.yml")
-    assert set(gpu) == {"image", "build", "mem_limit", "memswap_limit", "deploy"}
+    assert set(gpu) == {"image", "build", "environment", "mem_limit", "memswap_limit", "deploy"}
+    assert gpu["environment"] == {"FOVEA_PROVIDER": "cuda"}
     assert gpu["build"] == {"args": {"EXTRA": "gpu"}}
     (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
