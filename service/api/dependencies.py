@@ -41,7 +41,7 @@ class Services:
             raise DeadlineExceededError(seconds) from None
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
@@ -49,12 +49,12 @@ AllServices = Annotated[Services, Depends(services_of)]
 ModelName = Annotated[str, Path(description="name of the model", examples=["mnist"])]
 
 
-def named_version(version: Annotated[str, Path(description="version of the model", examples=["1"])]) -> str:
+async def named_version(version: Annotated[str, Path(description="version of the model", examples=["1"])]) -> str:
     """Declares `{version}` where a path has it."""
     return version
 
 
-def named_classifier(request: Request, services: AllServices, model: ModelName) -> Classifier:
+async def named_classifier(request: Request, services: AllServices, model: ModelName) -> Classifier:
     """The classifier of the path: of its version where it names one, else the default."""
     return services.registry.classifier(model, request.path_params.get("version"))
 
