@@ -46,16 +46,34 @@ async def classify(
 
     The `Server-Timing` header says how long decoding, queueing and inference took, in milliseconds.
     """
+    sent = await uploads(request, services.settings.max_images)
+    answered, response.headers["Server-Timing"] = await classified(sent, services, classifier, query.top)
+    return answered
+
+
+async def classified(
+    sent: Sequence[Upload], services: Services, classifier: Classifier, top: int
+) -> tuple[Classification, str]:
+    """The answer to the images, and the `Server-Timing` of getting it."""
     if classifier.file.output is None:
         raise NotAClassifierError(classifier.name)
-    sent = await uploads(request, services.settings.max_images)
     began = time.monotonic()
     inputs = await services.run(services.decoders, lambda: [_input(upload, services, classifier) for upload in sent])
-    response.headers["Server-Timing"] = f"decode;dur={1000 * (time.monotonic() - began):.3f}"
+    timing = f"decode;dur={1000 * (time.monotonic() - began):.3f}"
     if len(inputs) == 1 and isinstance(inputs[0], FoveaError):
         raise inputs[0]
     images = [item for item in inputs if not isinstance(item, FoveaError)]
-    ranked = iter(await _ranked(images, services, classifier, query.top, response) if images else [])
+    predictions, run_timing = await _ranked(images, services, classifier, top) if images else ([], "")
+    return _classification(sent, inputs, predictions, classifier), timing + run_timing
+
+
+def _classification(
+    sent: Sequence[Upload],
+    inputs: Sequence[NetworkInput | FoveaError],
+    predictions: Sequence[list[Prediction]],
+    classifier: Classifier,
+) -> Classification:
+    ranked = iter(predictions)
     return Classification(
         model=classifier.name,
         version=classifier.version,
@@ -86,17 +104,15 @@ def _input(upload: Upload, services: Services, classifier: Classifier) -> Networ
 
 
 async def _ranked(
-    images: Sequence[NetworkInput], services: Services, classifier: Classifier, top: int, response: Response
-) -> list[list[Prediction]]:
+    images: Sequence[NetworkInput], services: Services, classifier: Classifier, top: int
+) -> tuple[list[list[Prediction]], str]:
     timeout = services.settings.request_timeout_seconds
     lane = (classifier.name, classifier.version)
     run = services.scheduler.submit(lane, np.stack(images), classifier.scores, timeout)
     scores = await answer(run)
     inference = time.monotonic() - (run.started or run.arrived)
-    response.headers["Server-Timing"] += (
-        f", queue;dur={1000 * run.queue_seconds:.3f}, inference;dur={1000 * inference:.3f}"
-    )
-    return _predictions(classifier, scores, top)
+    timing = f", queue;dur={1000 * run.queue_seconds:.3f}, inference;dur={1000 * inference:.3f}"
+    return _predictions(classifier, scores, top), timing
 
 
 def _predictions(classifier: Classifier, scores: Scores, top: int) -> list[list[Prediction]]:
