@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from service import __version__
 from service.api import classify, feature_maps, health, layer_shapes, models, page
 from service.api.dependencies import Services, named_version
+from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
@@ -45,6 +46,7 @@ def create_app(settings: Settings, trial: Trial = verdicts) -> FastAPI:
             Middleware(RequestIdentity),
             Middleware(ProxyPrefix, prefix=settings.root_path),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+            Middleware(FastLane),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )

@@ -15,11 +15,16 @@ from service.api.uploads import Upload, uploads
 from service.arrays import ClassScores, NetworkInput, Scores
 from service.engine.classifier import Classifier
 from service.engine.scheduler import answer
-from service.errors import FoveaError, NotAClassifierError
+from service.errors import FoveaError, ImageTooLargeError, NotAClassifierError
 from service.images.decoding import ImageLimits, decode
 from service.images.preprocessing import prepare
 
 router = APIRouter(tags=["classify"])
+
+# Decoding this little takes 0.15 ms, and handing it to a thread and back 0.3 ms (2 cores). The pixels are bounded
+# because 34 bytes of WebP can hold 81 million of them.
+SMALL_BYTES = 4096
+SMALL_IMAGE = ImageLimits(max_pixels=64 * 64, max_side=256)
 
 
 class ClassifyQuery(BaseModel):
@@ -58,7 +63,7 @@ async def classified(
     if classifier.file.output is None:
         raise NotAClassifierError(classifier.name)
     began = time.monotonic()
-    inputs = await services.run(services.decoders, lambda: [_input(upload, services, classifier) for upload in sent])
+    inputs = await _inputs(sent, services, classifier)
     timing = f"decode;dur={1000 * (time.monotonic() - began):.3f}"
     if len(inputs) == 1 and isinstance(inputs[0], FoveaError):
         raise inputs[0]
@@ -94,11 +99,22 @@ def image_limits(services: Services) -> ImageLimits:
     return ImageLimits(max_pixels=services.settings.max_image_pixels)
 
 
-def _input(upload: Upload, services: Services, classifier: Classifier) -> NetworkInput | FoveaError:
+async def _inputs(
+    sent: Sequence[Upload], services: Services, classifier: Classifier
+) -> list[NetworkInput | FoveaError]:
+    """The network's inputs in order. One small image is prepared here, any other in the decoders' threads."""
+    if len(sent) == 1 and len(sent[0].data) <= SMALL_BYTES:
+        small = _input(sent[0], SMALL_IMAGE, classifier)
+        if not isinstance(small, ImageTooLargeError):
+            return [small]
+    limits = image_limits(services)
+    return await services.run(services.decoders, lambda: [_input(upload, limits, classifier) for upload in sent])
+
+
+def _input(upload: Upload, limits: ImageLimits, classifier: Classifier) -> NetworkInput | FoveaError:
     """The network's input, or the reason why there is none: among many images one bad one is not an error."""
     try:
-        image = decode(upload.data, image_limits(services))
-        return prepare(image, classifier.file.metadata.preprocessing)
+        return prepare(decode(upload.data, limits), classifier.file.metadata.preprocessing)
     except FoveaError as error:
         return error
 
