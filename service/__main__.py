@@ -1,6 +1,7 @@
 """python -m service: serve the models, check a model file, add a foreign one to the repository."""
 
 import argparse
+import gc
 import logging
 import signal
 import sys
@@ -74,14 +75,17 @@ def _serve(options: argparse.Namespace) -> int:
     given = {name: value for name in ("host", "port", "models") if (value := getattr(options, name)) is not None}
     settings = Settings(**given)
     trial = begun([entry.path for entry in listing(settings.models).entries])
-
-    import uvicorn  # noqa: PLC0415 - half a second in which the trial runs already
+    gc.disable()  # what is imported stays: looking through it again and again is a tenth of the start
+    import uvicorn  # noqa: PLC0415 - a second in which the trial runs already
 
     from service.app import create_app  # noqa: PLC0415
 
+    app = create_app(settings, trial)
+    gc.freeze()
+    gc.enable()
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings, trial),
+            app,
             host=settings.host,
             port=settings.port,
             ws="none",

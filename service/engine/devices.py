@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import onnxruntime as ort
+from onnx import TensorProto, helper
 
 from service.errors import ProviderUnavailableError, RuntimeConflictError
 
@@ -31,6 +32,7 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
 )
 
 _CUDA = "CUDAExecutionProvider"
+_NVIDIA_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # Linux, and Linux inside Windows
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -98,10 +100,22 @@ def available_cpus(quota_file: Path = _CGROUP_QUOTA) -> int:
 def _missing_for_cuda() -> str | None:
     if _CUDA not in ort.get_available_providers():
         return f"{runtime_version()} has no CUDA provider"
-    ort.preload_dlls()
-    if not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists():
+    if not any(device.exists() for device in _NVIDIA_DEVICES):
         return "this machine shows no NVIDIA device"
+    ort.preload_dlls()  # CUDA's libraries from their own packages
+    if not _runs_on_cuda():
+        return "a first session on the NVIDIA device fell back to the CPU (a library or the driver does not fit)"
     return None
+
+
+def _runs_on_cuda() -> bool:
+    """Whether a session of one node really gets the CUDA provider: ONNX Runtime takes the CPU and only logs why."""
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "probe", value[:1], value[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    session = ort.InferenceSession(model.SerializeToString(), providers=[_CUDA, "CPUExecutionProvider"])
+    providers: list[str] = session.get_providers()
+    return providers[0] == _CUDA
 
 
 def _version(package: str) -> str | None:
