@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
 from service import __version__
-from service.api import classify, feature_maps, health, layer_shapes, models, page
+from service.api import classify, feature_maps, health, inference_protocol, layer_shapes, models, page
 from service.api.dependencies import Services, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
@@ -51,7 +51,7 @@ def create_app(settings: Settings, trial: Trial = verdicts) -> FastAPI:
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.settings, app.state.trial = settings, trial
-    for router in (page.router, health.router, models.router):
+    for router in (page.router, health.router, models.router, inference_protocol.router):
         app.include_router(router)
     _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
     describe_problems(app)

@@ -78,6 +78,10 @@ class MalformedBodyError(InvalidInputError):
     code = "body_malformed"
 
 
+class InvalidTensorError(InvalidInputError):
+    code = "tensor_invalid"
+
+
 class MissingImageError(InvalidInputError):
     code = "image_missing"
 
@@ -133,8 +137,12 @@ class UnsupportedImageError(FoveaError):
         super().__init__(f"the bytes are {found}, not a supported image", f"send one of: {', '.join(supported)}")
 
 
-class UnsupportedBodyError(FoveaError):
-    code = "content_type_unsupported"
+class UnsupportedEncodingError(FoveaError):
+    code = "content_encoding_unsupported"
+
+    def __init__(self, found: str, supported: Sequence[str]) -> None:
+        super().__init__(f"Content-Encoding {shown(found)} is not read", f"use one of: {', '.join(supported)}, or none")
+        self.supported = supported
 
 
 class TooLargeError(FoveaError):
@@ -180,6 +188,12 @@ class DeadlineExceededError(FoveaError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no answer within {seconds:g} s", "try again, or send fewer images per request")
+
+
+class SwitchedOffError(FoveaError):
+    """Something the operator of the service has to allow first."""
+
+    code = "switched_off"
 
 
 class ModelUnavailableError(FoveaError):

@@ -1,4 +1,7 @@
-"""Which status each error becomes, as RFC 9457 problem+json. The only place that knows both."""
+"""Which status each error becomes, as RFC 9457 problem+json. The only place that knows both.
+
+Under /v2 the same errors take that protocol's own form.
+"""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -10,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service import errors
+from service.api.protocol_problems import WHAT_THERE_IS, is_protocol, protocol_problem
 from service.api.schemas import Problem
 from service.errors import FoveaError, shown
 
@@ -18,6 +22,8 @@ _STATUS: tuple[tuple[type[FoveaError], int], ...] = (
     (errors.NotFoundError, 404),
     (errors.TooLargeError, 413),
     (errors.UnsupportedImageError, 415),
+    (errors.UnsupportedEncodingError, 415),
+    (errors.SwitchedOffError, 403),
     (errors.MalformedBodyError, 400),
     (errors.InvalidInputError, 422),
     (errors.OverloadedError, 503),
@@ -40,6 +46,8 @@ async def domain_error(request: Request, error: Exception) -> Response:
         answer.headers["Retry-After"] = "1"
     if isinstance(error, errors.BodyTooLargeError):
         answer.headers["Connection"] = "close"  # else the rest of the body is read to the end
+    if isinstance(error, errors.UnsupportedEncodingError):
+        answer.headers["Accept-Encoding"] = ", ".join(error.supported)  # RFC 9110, 15.5.16
     return answer
 
 
@@ -58,7 +66,8 @@ async def http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     detail = f"{request.method} {shown(request.url.path)}: {HTTPStatus(error.status_code).phrase}"
-    answer = problem(request, error.status_code, code, detail, "see /docs for what there is")
+    remedy = WHAT_THERE_IS if is_protocol(request.scope) else "see /docs for what there is"
+    answer = problem(request, error.status_code, code, detail, remedy)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -76,6 +85,8 @@ async def client_left(_request: Request, _error: Exception) -> Response:
 
 def problem(request: Request, status: int, code: str, detail: str, remedy: str) -> JSONResponse:
     """One error as an answer."""
+    if is_protocol(request.scope):
+        return protocol_problem(status, detail, remedy)
     body = Problem(
         type=f"/problems/{code}",
         title=HTTPStatus(status).phrase,

@@ -17,6 +17,7 @@ from math import ceil
 import numpy as np
 
 from service.arrays import InputBatch, Scores
+from service.engine.statistics import Statistics
 from service.errors import DeadlineExceededError, OverloadedError
 
 Run = Callable[[InputBatch], Scores]
@@ -26,6 +27,7 @@ Run = Callable[[InputBatch], Scores]
 class Request:
     """Images of one caller that wait or run together. Times are `time.monotonic` seconds."""
 
+    lane: Hashable
     images: InputBatch
     run: Run
     timeout_seconds: float
@@ -48,6 +50,7 @@ class Scheduler:
     def __init__(self, *, executors: int = 1, max_batch: int = 32, max_waiting: int = 1024) -> None:
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self.statistics = Statistics()
         self._lanes: dict[Hashable, deque[Request]] = {}
         self._waiting = 0
         self._images_per_second = 0.0
@@ -59,9 +62,10 @@ class Scheduler:
 
     def submit(self, lane: Hashable, images: InputBatch, run: Run, timeout_seconds: float) -> Request:
         """Queues the images of one request; raises OverloadedError where too many wait already."""
-        request = Request(images, run, timeout_seconds)
+        request = Request(lane, images, run, timeout_seconds)
         with self._changed:
             if self._waiting and self._waiting + len(images) > self._max_waiting:
+                self.statistics.failed(lane, 0.0)
                 raise OverloadedError(self._waiting, self._max_waiting, self._seconds_until_free())
             self._lanes.setdefault(lane, deque()).append(request)
             self._waiting += len(images)
@@ -79,7 +83,7 @@ class Scheduler:
     def _work(self) -> None:
         while batch := self._next_batch():
             before = time.monotonic()
-            _answer(batch)
+            _answer(batch, self.statistics)
             self._measure(sum(len(request.images) for request in batch), time.monotonic() - before)
 
     def _next_batch(self) -> list[Request]:
@@ -103,6 +107,8 @@ class Scheduler:
                 self._waiting -= len(request.images)
                 if _begins(request):
                     batch.append(request)
+                else:
+                    self.statistics.failed(lane, request.queue_seconds)
             if not queue:
                 del self._lanes[lane]
         return batch
@@ -145,25 +151,29 @@ def _begins(request: Request) -> bool:
     return True
 
 
-def _answer(batch: Sequence[Request]) -> None:
+def _answer(batch: Sequence[Request], statistics: Statistics) -> None:
+    before = time.monotonic()
     try:
         scores = batch[0].run(_joined(batch))
     except Exception as error:  # noqa: BLE001 - whatever a runtime raises belongs to the caller, not to this thread
-        _divide(batch, error)
+        _divide(batch, error, statistics)
         return
+    queued = [before - request.arrived for request in batch]
+    statistics.answered(batch[0].lane, len(scores), queued, time.monotonic() - before)
     start = 0
     for request in batch:
         request.answer.set_result(scores[start : start + len(request.images)])
         start += len(request.images)
 
 
-def _divide(batch: Sequence[Request], error: Exception) -> None:
+def _divide(batch: Sequence[Request], error: Exception, statistics: Statistics) -> None:
     if len(batch) == 1:
+        statistics.failed(batch[0].lane, time.monotonic() - batch[0].arrived)
         batch[0].answer.set_exception(error)
         return
     half = len(batch) // 2
-    _answer(batch[:half])
-    _answer(batch[half:])
+    _answer(batch[:half], statistics)
+    _answer(batch[half:], statistics)
 
 
 def _joined(batch: Sequence[Request]) -> InputBatch:

@@ -1,0 +1,218 @@
+"""The Open Inference Protocol V2 over REST, so that clients made for Triton and KServe work unchanged.
+
+Unpacks, calls, packs. Never looks at Content-Type: its clients send none, or octet-stream with JSON. The routes are not
+in our OpenAPI: the protocol has its own published specification.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import Headers
+
+from service import __version__
+from service.api import health, protocol_models
+from service.api.classify import image_limits
+from service.api.dependencies import AllServices, ModelName, NamedClassifier, Services
+from service.api.protocol_answer import LENGTH_HEADER, Wishes, check_size, packed, wishes
+from service.api.protocol_compression import compressed, decompressed
+from service.api.protocol_inputs import Prepared, prepared
+from service.api.protocol_request import InferRequest, parsed
+from service.arrays import Scores
+from service.engine.classifier import Classifier
+from service.engine.devices import RUNTIME_ERRORS
+from service.engine.registry import Slot
+from service.engine.scheduler import answer
+from service.errors import (
+    InvalidParameterError,
+    InvalidTensorError,
+    MalformedBodyError,
+    ModelOutputInvalidError,
+    NotAClassifierError,
+    SwitchedOffError,
+    shown,
+)
+
+router = APIRouter(prefix="/v2", include_in_schema=False)
+
+EXTENSIONS = (
+    "classification",
+    "model_repository",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+)
+_MODEL = "/models/{model}"
+_VERSION = "/models/{model}/versions/{version}"
+_OF_THE_INPUT: tuple[type[Exception], ...] = (ModelOutputInvalidError, *RUNTIME_ERRORS)
+_FEW = 4096  # scores that are packed in less time than a thread takes to start on them
+
+
+@router.get("")
+async def server() -> dict[str, Any]:
+    return {"name": "fovea", "version": __version__, "extensions": EXTENSIONS}
+
+
+@router.get("/health/live")
+async def live() -> dict[str, bool]:
+    return {"live": True}
+
+
+@router.get("/health/ready")
+async def ready(services: AllServices, response: Response) -> dict[str, bool]:
+    return {"ready": (await health.ready(services, response)).status == "ready"}
+
+
+@router.get("/models")
+async def models(services: AllServices) -> dict[str, list[str]]:
+    """KServe's list."""
+    return {"models": services.registry.names()}
+
+
+@router.get("/models/stats")
+async def all_statistics(services: AllServices) -> dict[str, Any]:
+    names = services.registry.names()
+    return _statistics(services, [slot for name in names for slot in services.registry.slots(name)])
+
+
+@router.get(_MODEL)
+@router.get(_VERSION)
+async def model(services: AllServices, classifier: NamedClassifier) -> dict[str, Any]:
+    slots = services.registry.slots(classifier.name)
+    return protocol_models.metadata(classifier, [slot.entry.version for slot in slots if slot.classifier])
+
+
+@router.get(_MODEL + "/ready")
+@router.get(_VERSION + "/ready")
+async def model_ready(classifier: NamedClassifier) -> dict[str, Any]:
+    return {"name": classifier.name, "ready": True}
+
+
+@router.get(_MODEL + "/config")
+@router.get(_VERSION + "/config")
+async def configuration(services: AllServices, classifier: NamedClassifier) -> dict[str, Any]:
+    return protocol_models.configuration(classifier, services.settings.max_batch)
+
+
+@router.get(_MODEL + "/stats")
+async def statistics(services: AllServices, model: ModelName) -> dict[str, Any]:
+    return _statistics(services, services.registry.slots(model))
+
+
+@router.get(_VERSION + "/stats")
+async def version_statistics(services: AllServices, classifier: NamedClassifier) -> dict[str, Any]:
+    slots = services.registry.slots(classifier.name)
+    return _statistics(services, [slot for slot in slots if slot.entry.version == classifier.version])
+
+
+class IndexRequest(BaseModel):
+    ready: bool = False
+
+
+@router.post("/repository/index")
+async def index(request: Request, services: AllServices) -> list[dict[str, str]]:
+    """Every version and its state; the body may be empty, which most clients send."""
+    try:
+        asked = IndexRequest.model_validate_json(await request.body() or b"{}")
+    except ValidationError as error:
+        raise MalformedBodyError("the body cannot be read", 'send nothing, or {"ready": true}') from error
+    names = services.registry.names()
+    slots = [slot for name in names for slot in services.registry.slots(name)]
+    return protocol_models.index([slot for slot in slots if slot.classifier or not asked.ready])
+
+
+@router.post("/repository/models/{model}/load")
+@router.post("/repository/models/{model}/unload")
+async def load_or_unload(model: ModelName) -> None:
+    raise SwitchedOffError(
+        f"loading and unloading {shown(model)} over HTTP is switched off", "change the files of the repository instead"
+    )
+
+
+@router.post(_MODEL + "/infer")
+@router.post(_VERSION + "/infer")
+async def infer(request: Request, services: AllServices, classifier: NamedClassifier) -> Response:
+    """The class scores of the sent tensor or images, or the best classes with their labels."""
+    if classifier.file.output is None:
+        raise NotAClassifierError(classifier.name)
+    body = await request.body()
+    asked = await services.run(services.decoders, lambda: _asked(body, request.headers, services, classifier))
+    scores = await _scores(asked, services, classifier)
+
+    def packing() -> Response:
+        return _packed(scores, asked, classifier, request.headers.get("accept-encoding", ""))
+
+    return packing() if scores.size <= _FEW else await services.run(services.decoders, packing)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An infer request that may run. `request` is None where the body was one raw input."""
+
+    request: InferRequest | None
+    input: Prepared
+    wishes: Wishes
+
+
+def _asked(body: bytes, headers: Headers, services: Services, classifier: Classifier) -> _Asked:
+    assert classifier.file.output is not None  # noqa: S101 - asked before
+    settings = services.settings
+    plain = decompressed(body, headers.get("content-encoding", ""), settings.max_body_bytes)
+    found = parsed(plain, headers.get(LENGTH_HEADER))
+    wished = wishes(found.request, classifier.file.output)
+    sent = prepared(found, classifier, image_limits(services), settings.max_images)
+    check_size(len(sent.batch), wished, classifier.file.output, settings.max_answer_bytes)
+    return _Asked(found.request, sent, wished)
+
+
+async def _scores(asked: _Asked, services: Services, classifier: Classifier) -> Scores:
+    """Through the scheduler. What a client's own tensor does to the network is the client's error, not ours."""
+    sent, seconds = asked.input, _seconds(asked.request, services.settings.request_timeout_seconds)
+    lane = (classifier.name, classifier.version)
+    try:
+        scores = await answer(services.scheduler.submit(lane, sent.batch, classifier.scores, seconds))
+    except _OF_THE_INPUT as error:
+        if not sent.by_client:
+            raise
+        what = "answers NaN or infinity for" if isinstance(error, ModelOutputInvalidError) else "cannot run"
+        raise _unusable(f"the network {what}", sent.batch) from error
+    if scores.shape[1] != len(classifier.file.metadata.class_names):
+        raise _unusable("the network gives several scores per class for", sent.batch)
+    return scores
+
+
+def _unusable(what: str, batch: np.ndarray) -> InvalidTensorError:
+    return InvalidTensorError(
+        f"{what} this input of shape {list(batch.shape)}",
+        "send values and sizes as in its training, or images as BYTES",
+    )
+
+
+def _seconds(request: InferRequest | None, limit: float) -> float:
+    """The request's own `timeout`, in microseconds, may only shorten ours; 0 is ours."""
+    timeout = request.parameters.get("timeout", 0) if request else 0
+    if isinstance(timeout, bool | str) or not timeout >= 0:  # also NaN
+        raise InvalidParameterError("timeout", timeout, "use microseconds, 0 for the service's own limit")
+    return min(timeout, limit * 1e6) / 1e6 if timeout else limit
+
+
+def _packed(scores: Scores, asked: _Asked, classifier: Classifier, accepted: str) -> Response:
+    body, headers = packed(scores, asked.wishes, asked.request, classifier)
+    if not asked.wishes.binary:
+        body, encoding = compressed(body, accepted)
+        headers.update(encoding)
+    return Response(body, headers=headers)
+
+
+def _statistics(services: Services, slots: list[Slot]) -> dict[str, Any]:
+    ready = [slot.entry for slot in slots if slot.classifier]
+    figures = services.scheduler.statistics.of
+    return {
+        "model_stats": [
+            protocol_models.statistics(entry.name, entry.version, figures((entry.name, entry.version)))
+            for entry in ready
+        ]
+    }

@@ -1,0 +1,87 @@
+"""An infer request of the Open Inference Protocol V2: what its JSON says and which bytes follow it.
+
+Knows the protocol's fields, not the model: unknown fields are ignored, since clients add their own.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
+
+from service.api.tensor_codec import from_binary, from_json
+from service.errors import InvalidTensorError, MalformedBodyError, shown
+
+_MOST = 64  # fields in one list or object of the JSON; the models here have one input and one output
+_REMEDY = "see the Open Inference Protocol V2 for the form of an infer request"
+
+Parameters = Annotated[dict[str, StrictBool | StrictInt | StrictFloat | StrictStr], Field(max_length=_MOST)]
+Shape = Annotated[list[Annotated[int, Field(strict=True, ge=0, lt=2**63)]], Field(max_length=8)]
+
+
+class SentTensor(BaseModel):
+    name: str
+    shape: Shape
+    datatype: str
+    parameters: Parameters = {}
+    data: list[Any] | None = None
+
+
+class AskedOutput(BaseModel):
+    name: str
+    parameters: Parameters = {}
+
+
+class InferRequest(BaseModel):
+    id: str | None = Field(default=None, max_length=1024)
+    parameters: Parameters = {}
+    inputs: list[SentTensor] = Field(min_length=1, max_length=_MOST)
+    outputs: list[AskedOutput] = Field(default=[], max_length=_MOST)
+
+
+@dataclass(frozen=True)
+class Body:
+    """`request` is None where the whole body is one raw input (`Inference-Header-Content-Length: 0`)."""
+
+    request: InferRequest | None
+    binary: memoryview
+
+
+def parsed(body: bytes, header_length: str | None) -> Body:
+    """The body cut at the length of its JSON part, all of it where none is stated; raises MalformedBodyError."""
+    length = _json_length(header_length, len(body))
+    if length == 0 and header_length is not None:
+        return Body(None, memoryview(body))
+    try:
+        return Body(InferRequest.model_validate_json(body[:length]), memoryview(body)[length:])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the JSON"
+        raise MalformedBodyError(f"{shown(place)[1:-1]} cannot be read: {shown(first['msg'], 120)}", _REMEDY) from error
+
+
+def array_of(tensor: SentTensor, binary: memoryview) -> np.ndarray:
+    """The tensor's values, from the JSON or from the binary part; raises InvalidTensorError unless from exactly one."""
+    size = tensor.parameters.get("binary_data_size")
+    if "shared_memory_region" in tensor.parameters:
+        raise InvalidTensorError("shared memory is not read here", "send `data` or `binary_data_size`")
+    if (tensor.data is None) == (size is None):
+        raise InvalidTensorError(f"input {shown(tensor.name)} has no data, or has it twice", "send it once")
+    if len(binary) != (size or 0) or isinstance(size, bool):
+        raise InvalidTensorError(
+            f"{len(binary):,} bytes follow the JSON and binary_data_size is {shown(size)}", "send as many as are stated"
+        )
+    if tensor.data is None:
+        return from_binary(binary, tensor.datatype, tensor.shape)
+    return from_json(tensor.data, tensor.datatype, tensor.shape)
+
+
+def _json_length(stated: str | None, available: int) -> int:
+    if stated is None:
+        return available
+    if not stated.isdecimal() or int(stated[:20]) > available:
+        raise MalformedBodyError(
+            f"Inference-Header-Content-Length {shown(stated)} with a body of {available:,} bytes",
+            "state the bytes of the JSON part, before compression",
+        )
+    return int(stated)
