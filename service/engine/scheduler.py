@@ -133,11 +133,15 @@ async def answer(request: Request) -> Scores:
 
 
 def _fits(request: Request, batch: Sequence[Request], limit: int) -> bool:
-    """A request larger than the limit runs alone; only images of one shape share a batch."""
+    """A request larger than the limit runs alone; a batch has images of one shape for one classifier.
+
+    A lane holds requests for two while a new file takes the place of an old one.
+    """
     if not batch:
         return True
+    first = batch[0]
     together = sum(len(other.images) for other in batch) + len(request.images)
-    return together <= limit and request.images.shape[1:] == batch[0].images.shape[1:]
+    return together <= limit and request.images.shape[1:] == first.images.shape[1:] and request.run == first.run
 
 
 def _begins(request: Request) -> bool:

@@ -86,6 +86,17 @@ def test_images_of_different_shapes_never_share_a_batch(scheduler: Scheduler, ga
     assert gate.batches == [[0], [1], [2]]
 
 
+def test_requests_for_an_old_and_a_new_classifier_never_share_a_batch(scheduler: Scheduler, gate: Gate) -> None:
+    busy(scheduler, gate)
+    new = Gate()
+    new.open.set()
+    before = scheduler.submit("lane", images(1), gate, 60.0)
+    after = scheduler.submit("lane", images(2), new, 60.0)
+    gate.open.set()
+    assert (before.answer.result(10)[0, 0], after.answer.result(10)[0, 0]) == (1, 2)
+    assert (gate.batches, new.batches) == ([[0], [1]], [[2]])
+
+
 def test_lanes_take_turns_by_age(scheduler: Scheduler, gate: Gate) -> None:
     busy(scheduler, gate)
     for lane, value in (("b", 1), ("a", 2), ("b", 3)):
