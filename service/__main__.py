@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        print(f"{error.title} {where}={first['input']!r} cannot be used: {first['msg']}", file=sys.stderr)
+        value = "(hidden)" if "token" in where else repr(first["input"])
+        print(f"{error.title} {where}={value} cannot be used: {first['msg']}", file=sys.stderr)
         return 2
 
 

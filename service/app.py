@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -12,16 +13,17 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
 from service import __version__
-from service.api import classify, feature_maps, health, inference_protocol, layer_shapes, models, page
+from service.api import classify, feature_maps, health, inference_protocol, layer_shapes, management, models, page
 from service.api.dependencies import Services, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
 from service.engine.devices import Device, available_cpus, chosen_device, open_session, refuse_two_runtimes
-from service.engine.registry import Registry, Trial
+from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
 from service.engine.trial import verdicts
+from service.engine.watching import Trial, Watcher
 from service.errors import ProviderUnavailableError
 from service.inspection.feature_maps import PrefixSessions
 from service.settings import Settings
@@ -51,7 +53,7 @@ def create_app(settings: Settings, trial: Trial = verdicts) -> FastAPI:
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.settings, app.state.trial = settings, trial
-    for router in (page.router, health.router, models.router, inference_protocol.router):
+    for router in (page.router, health.router, models.router, management.router, inference_protocol.router):
         app.include_router(router)
     _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
     describe_problems(app)
@@ -74,9 +76,12 @@ def _operation_id(route: Any) -> str:  # APIRoute, or what FastAPI puts in its p
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services = _services(app.state.settings)
     app.state.services = services
-    loading = asyncio.create_task(asyncio.to_thread(_load, services, app.state.trial))
+    app.state.watcher = _watcher(services, app.state.trial)
+    stop = threading.Event()
+    following = asyncio.create_task(_follow(app.state.watcher, services.settings.poll_seconds, stop))
     yield
-    await loading
+    stop.set()
+    await following  # a load under way ends first
     await asyncio.to_thread(services.scheduler.close)
     services.decoders.shutdown()
     services.inspectors.shutdown()
@@ -106,17 +111,15 @@ def _device(settings: Settings) -> tuple[Device | None, str | None]:
         return None, str(error)
 
 
-def _load(services: Services, trial: Trial) -> None:
+def _watcher(services: Services, trial: Trial) -> Watcher | None:
+    """None where nothing can run: then nothing is loaded, and /health/ready says why."""
     if services.device is None:
         log.error("no model is loaded: %s", services.device_problem)
-        return
+        return None
     log.info("inference runs on %s: %s", services.device.provider, services.device.reason)
-    registry = services.registry
-    registry.load(services.settings.models, services.device, trial)
-    for name in registry.names():
-        for slot in registry.slots(name):
-            log.info(
-                "%s version %d is %s%s", name, slot.entry.version, slot.state, f": {slot.reason}" if slot.reason else ""
-            )
-    for item in registry.ignored():
-        log.warning("%s is ignored: %s", item.path.name, item.reason)
+    return Watcher(services.settings.models, services.registry, services.device, trial)
+
+
+async def _follow(watcher: Watcher | None, poll_seconds: float, stop: threading.Event) -> None:
+    if watcher is not None:
+        await asyncio.to_thread(watcher.follow, poll_seconds, stop)

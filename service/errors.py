@@ -196,6 +196,24 @@ class SwitchedOffError(FoveaError):
     code = "switched_off"
 
 
+class ManagementOffError(SwitchedOffError):
+    code = "management_off"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "loading and unloading over HTTP is switched off",
+            "start the service with FOVEA_MANAGEMENT_TOKEN and send it as `Authorization: Bearer TOKEN`",
+        )
+
+
+class InvalidTokenError(FoveaError):
+    code = "token_invalid"
+
+    def __init__(self, *, sent: bool) -> None:
+        found = "the token is not the one of this service" if sent else "the request has no token"
+        super().__init__(found, "send FOVEA_MANAGEMENT_TOKEN's value as `Authorization: Bearer TOKEN`")
+
+
 class ModelUnavailableError(FoveaError):
     code = "model_unavailable"
 

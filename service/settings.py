@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -18,6 +18,12 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     root_path: str = Field(default="", pattern=r"^(/[^/?#]+)*$", description="prefix under which a proxy serves us")
     models: Path = Field(default=Path("models"), description="folder of the model repository")
+    poll_seconds: float = Field(
+        default=2.0, ge=0, le=86_400, description="time between two looks at that folder; 0 looks once, at the start"
+    )
+    management_token: SecretStr | None = Field(
+        default=None, min_length=16, description="switches loading and unloading over HTTP on for who sends it"
+    )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where inference runs; `cuda` without a usable GPU is not ready, never CPU"
     )

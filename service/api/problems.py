@@ -23,9 +23,11 @@ _STATUS: tuple[tuple[type[FoveaError], int], ...] = (
     (errors.TooLargeError, 413),
     (errors.UnsupportedImageError, 415),
     (errors.UnsupportedEncodingError, 415),
+    (errors.InvalidTokenError, 401),
     (errors.SwitchedOffError, 403),
     (errors.MalformedBodyError, 400),
     (errors.InvalidInputError, 422),
+    (errors.ModelFileError, 422),
     (errors.OverloadedError, 503),
     (errors.ModelUnavailableError, 503),
     (errors.DeadlineExceededError, 504),
@@ -42,6 +44,8 @@ async def domain_error(request: Request, error: Exception) -> Response:
     answer = problem(request, status_of(error), error.code, error.detail, error.remedy)
     if isinstance(error, errors.OverloadedError):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, errors.InvalidTokenError):
+        answer.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.ModelUnavailableError):
         answer.headers["Retry-After"] = "1"
     if isinstance(error, errors.BodyTooLargeError):

@@ -87,7 +87,7 @@ def index(slots: Sequence[Slot]) -> list[dict[str, str]]:
         {
             "name": slot.entry.name,
             "version": str(slot.entry.version),
-            "state": slot.state.upper(),
+            "state": "UNAVAILABLE" if slot.state == "unloaded" else slot.state.upper(),
             "reason": slot.reason or "",
         }
         for slot in slots

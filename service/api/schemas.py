@@ -63,11 +63,11 @@ class InputDescription(Answer):
 
 
 class VersionDescription(Answer):
-    """One version. Fields after `reason` are null unless its state is ready."""
+    """One version. Fields after `default` are null unless its state is ready."""
 
     version: int
-    state: Literal["loading", "ready", "unavailable"]
-    reason: str | None = Field(description="why it is unavailable")
+    state: Literal["loading", "ready", "unavailable", "unloaded"]
+    reason: str | None = Field(description="why it does not answer; if ready, why its new file was refused")
     default: bool = Field(description="answers where no version is named")
     classifies: bool | None = None
     provider: Literal["cpu", "cuda"] | None = None
@@ -90,7 +90,9 @@ class ModelDescription(Answer):
 
 class ModelSummary(Answer):
     name: str
-    state: Literal["loading", "ready", "unavailable"] = Field(description="of the version that answers by default")
+    state: Literal["loading", "ready", "unavailable", "unloaded"] = Field(
+        description="of the version that answers by default"
+    )
     default_version: int
     versions: list[int]
     classes: int | None

@@ -1,66 +1,45 @@
-"""The model registry in memory: which versions are loaded, loading or refused, and which one answers by default."""
+"""The model registry in memory: which versions are loaded, loading or refused, and which one answers by default.
+
+Opens no file: `watching` says what is in the repository.
+"""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from service.engine import classifier as classifiers
-from service.engine import model_file
 from service.engine.classifier import Classifier
-from service.engine.devices import Device
-from service.engine.repository import Entry, Ignored, listing
-from service.engine.trial import verdicts
-from service.errors import FoveaError, ModelUnavailableError, UnknownModelError, UnknownVersionError
+from service.engine.repository import Entry, Ignored
+from service.errors import ModelUnavailableError, UnknownModelError, UnknownVersionError
 
-State = Literal["loading", "ready", "unavailable"]
-Trial = Callable[[Sequence[Path]], Iterable[tuple[Path, str | None]]]
+State = Literal["loading", "ready", "unavailable", "unloaded"]
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One version: its state, the reason where it is unavailable, the classifier where it is ready."""
+    """One version: its state, and the classifier where it is ready.
+
+    `reason` says why it does not answer; of a ready version, why its new file was refused while the old one answers.
+    `sha256` is of the file that is loaded, or that was when it was unloaded.
+    """
 
     entry: Entry
     state: State = "loading"
     reason: str | None = None
     classifier: Classifier | None = None
+    sha256: str | None = None
+    pinned: bool = False
 
 
 class Registry:
-    """Thread-safe. Readers see whole versions only: a slot is replaced, never changed."""
+    """Thread-safe. Readers see whole versions only and never wait: what they read is replaced, never changed."""
 
     def __init__(self) -> None:
         self._slots: dict[str, dict[int, Slot]] = {}
+        self._writing = threading.Lock()
         self._ignored: tuple[Ignored, ...] = ()
-        self._lock = threading.Lock()
         self.loaded = threading.Event()
         self.problem: str | None = None
-
-    def load(self, folder: Path, device: Device, trial: Trial = verdicts) -> None:
-        """Loads every version in the folder; a file that fails is kept with its reason and stops no other.
-
-        A folder that cannot be read becomes `problem`; so does a defect of ours, which is raised too.
-        """
-        try:
-            self._load(folder, device, trial)
-        except OSError as error:
-            self.problem = f"the repository {folder} cannot be read: {error.strerror}"
-        except Exception as error:
-            self.problem = f"loading the models failed: {type(error).__name__}"
-            raise
-        finally:
-            self.loaded.set()
-
-    def _load(self, folder: Path, device: Device, trial: Trial) -> None:
-        found = listing(folder)
-        self._ignored = found.ignored
-        for entry in found.entries:
-            self._put(Slot(entry))
-        entries = {entry.path: entry for entry in found.entries}
-        for path, refusal in trial(list(entries)):
-            self._put(_loaded(entries[path], refusal, device))
 
     def names(self) -> list[str]:
         return sorted(self._slots)
@@ -68,11 +47,24 @@ class Registry:
     def ignored(self) -> tuple[Ignored, ...]:
         return self._ignored
 
+    def ignore(self, ignored: Sequence[Ignored]) -> None:
+        """What in the repository is not used now, and why."""
+        self._ignored = tuple(ignored)
+
+    def all_slots(self) -> list[Slot]:
+        """Every version of every model as of one moment, by name, newest first."""
+        return [slot for _, versions in sorted(self._slots.items()) for slot in _newest_first(versions)]
+
     def slots(self, name: str) -> list[Slot]:
         """All versions of a model, newest first; raises UnknownModelError."""
-        if name not in self._slots:
+        versions = self._slots.get(name)
+        if versions is None:
             raise UnknownModelError(name, self.names())
-        return [slot for _, slot in sorted(self._slots[name].items(), reverse=True)]
+        return _newest_first(versions)
+
+    def slot(self, name: str, version: str) -> Slot:
+        """Raises UnknownModelError or UnknownVersionError."""
+        return _of_version(self.slots(name), name, version)
 
     def classifier(self, name: str, version: str | None = None) -> Classifier:
         """The asked version, else the default one. Raises Unknown...Error or ModelUnavailableError with the reason."""
@@ -82,17 +74,28 @@ class Registry:
             raise ModelUnavailableError(name, slot.reason or "it is still loading")
         return slot.classifier
 
-    def _put(self, slot: Slot) -> None:
-        with self._lock:
-            versions = self._slots.get(slot.entry.name, {})
-            self._slots = {**self._slots, slot.entry.name: {**versions, slot.entry.version: slot}}
+    def put(self, slot: Slot) -> None:
+        """Adds the version, or takes the place of the one there: who asks from now on gets this one."""
+        name, version = slot.entry.name, slot.entry.version
+        with self._writing:
+            self._slots = {**self._slots, name: {**self._slots.get(name, {}), version: slot}}
+
+    def remove(self, entry: Entry) -> None:
+        """Forgets the version, and with its last version the model. Whoever holds its classifier may finish."""
+        with self._writing:
+            versions = {number: slot for number, slot in self._slots[entry.name].items() if number != entry.version}
+            others = {name: slots for name, slots in self._slots.items() if name != entry.name}
+            self._slots = {**others, entry.name: versions} if versions else others
 
 
 def default_slot(slots: list[Slot]) -> Slot:
-    """The highest ready version neither untrained nor of reduced precision, else the highest ready, else any."""
+    """The pinned version where it is ready. Else the highest ready one neither untrained nor of reduced precision,
+    else the highest ready one, else the highest.
+    """
     ready = [slot for slot in slots if slot.classifier is not None]
+    pinned = [slot for slot in ready if slot.pinned]
     full = [slot for slot in ready if _is_full(slot)]
-    return max(full or ready or slots, key=lambda slot: slot.entry.version)
+    return max(pinned or full or ready or slots, key=lambda slot: slot.entry.version)
 
 
 def _is_full(slot: Slot) -> bool:
@@ -100,20 +103,12 @@ def _is_full(slot: Slot) -> bool:
     return slot.entry.version > 0 and stage not in {"untrained", "quantized"}
 
 
+def _newest_first(versions: dict[int, Slot]) -> list[Slot]:
+    return [slot for _, slot in sorted(versions.items(), reverse=True)]
+
+
 def _of_version(slots: list[Slot], name: str, version: str) -> Slot:
     for slot in slots:
         if str(slot.entry.version) == version:
             return slot
     raise UnknownVersionError(name, version, sorted(slot.entry.version for slot in slots))
-
-
-def _loaded(entry: Entry, refusal: str | None, device: Device) -> Slot:
-    """Never raises: whatever goes wrong with one file is that file's reason."""
-    slot = Slot(entry)
-    if refusal is not None:
-        return replace(slot, state="unavailable", reason=refusal)
-    try:
-        file = model_file.read(entry.path)
-        return replace(slot, state="ready", classifier=classifiers.load(entry.name, entry.version, file, device))
-    except FoveaError as error:
-        return replace(slot, state="unavailable", reason=f"{error.code}: {error}")

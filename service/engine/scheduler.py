@@ -85,6 +85,7 @@ class Scheduler:
             before = time.monotonic()
             _answer(batch, self.statistics)
             self._measure(sum(len(request.images) for request in batch), time.monotonic() - before)
+            del batch  # else an idle thread keeps a replaced network in memory
 
     def _next_batch(self) -> list[Request]:
         """Blocks until there is work; empty once closed and nothing waits."""

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from service.engine.repository import stamp
 from service.errors import FoveaError
 
 TIMEOUT_SECONDS = 30.0  # an honest CNN of 500 MB loads and runs once in under 10 s on two cores
@@ -28,14 +29,20 @@ def verdicts(paths: Sequence[Path], timeout_seconds: float = TIMEOUT_SECONDS) ->
 
 
 def begun(paths: Sequence[Path]) -> Callable[[Sequence[Path]], Verdicts]:
-    """`verdicts` whose process starts now, so that it works while the caller still imports its server."""
-    started = _process(paths)
+    """`verdicts` whose process starts now, so that it works while the caller still imports its server.
+
+    It serves the first call, if that asks for the same files and none has changed; later calls start their own.
+    """
+    stamps = [(path, stamp(path)) for path in paths]
+    waiting = [_process(paths)] if paths else []
 
     def verdicts_of(asked: Sequence[Path]) -> Verdicts:
-        if list(asked) == list(paths):
-            return _verdicts(asked, TIMEOUT_SECONDS, started)
-        started.kill()  # the folder has changed since
-        return verdicts(asked)
+        started = waiting.pop() if waiting else None
+        if started is not None and [(path, stamp(path)) for path in asked] != stamps:
+            started.kill()
+            started.communicate()
+            started = None
+        return _verdicts(asked, TIMEOUT_SECONDS, started)
 
     return verdicts_of
 

@@ -1,6 +1,9 @@
+import os
 from pathlib import Path
 
-from service.engine.repository import FILE_NAME, listing
+import pytest
+
+from service.engine.repository import FILE_NAME, Ignored, listing, pinned, stamp
 
 
 def touch(path: Path) -> None:
@@ -48,3 +51,59 @@ def test_hidden_files_are_nobodys_model(tmp_path: Path) -> None:
     touch(tmp_path / ".adding-x" / "1" / FILE_NAME)
     touch(tmp_path / ".own.onnx")
     assert listing(tmp_path) == listing(tmp_path / "none")
+
+
+def test_what_is_no_file_is_ignored_and_never_opened(tmp_path: Path) -> None:
+    (tmp_path / "loop.onnx").symlink_to(tmp_path / "loop.onnx")
+    (tmp_path / "gone.onnx").symlink_to(tmp_path / "none")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    found = listing(tmp_path)
+    assert found.entries == ()
+    assert [item.path.name for item in found.ignored] == ["gone.onnx", "loop.onnx", "pipe.onnx"]
+
+
+def test_a_file_replaced_or_written_has_another_stamp(tmp_path: Path) -> None:
+    path, other = tmp_path / "own.onnx", tmp_path / "other"
+    path.write_bytes(b"1234")
+    other.write_bytes(b"5678")
+    first = stamp(path)
+    status = path.stat()
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.rename(path)
+    replaced = stamp(path)
+    assert replaced != first
+    path.write_bytes(b"56789")
+    assert stamp(path) != replaced
+    path.unlink()
+    assert stamp(path) is None
+
+
+def pin(folder: Path, text: bytes) -> Path:
+    path = folder / "own" / "default"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text)
+    return path
+
+
+def test_a_default_is_a_version_in_a_text_file(tmp_path: Path) -> None:
+    assert pinned(tmp_path, "own") is None
+    pin(tmp_path, b" 12\n")
+    assert pinned(tmp_path, "own") == 12
+
+
+@pytest.mark.parametrize("text", [b"", b"latest", b"01", b"-1", b"1.0", b"1 2", b"\xff\xfe1", b"9" * 100])
+def test_a_default_that_is_no_version_is_ignored_with_its_text(tmp_path: Path, text: bytes) -> None:
+    path = pin(tmp_path, text)
+    found = pinned(tmp_path, "own")
+    assert isinstance(found, Ignored)
+    assert found.path == path
+    assert "write one version into it" in found.reason
+
+
+def test_a_default_is_never_read_outside_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("1")
+    (tmp_path / "models" / "own").mkdir(parents=True)
+    (tmp_path / "models" / "own" / "default").symlink_to(tmp_path / "secret")
+    found = pinned(tmp_path / "models", "own")
+    assert isinstance(found, Ignored)
+    assert "leads out of the folder" in found.reason

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.engine.trial import verdicts
+from service.engine.trial import begun, verdicts
 from tests import tiny_models
 
 HOSTILE = Path(os.environ.get("FOVEA_DATA", "../shared/data")) / "hostile-models"
@@ -16,8 +16,8 @@ def written(path: Path, data: bytes) -> Path:
     return path
 
 
-def endless() -> bytes:
-    """A network that counts to 2**62 before it answers."""
+def counting(limit: int) -> bytes:
+    """A network that counts so far before it answers."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["condition"], ["go_on"]), helper.make_node("Relu", ["value"], ["next"])],
         "body",
@@ -33,14 +33,14 @@ def endless() -> bytes:
     )
     model = tiny_models.classifier()
     model.graph.node.append(helper.make_node("Loop", ["trips", "", "logits"], ["late"], body=body))
-    model.graph.initializer.append(numpy_helper.from_array(np.array(2**62, np.int64), "trips"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(limit, np.int64), "trips"))
     model.graph.output[0].name = "late"
     return model.SerializeToString()
 
 
 def test_a_file_that_never_answers_is_stopped_and_the_next_one_is_tried(tmp_path: Path) -> None:
     good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
-    slow = written(tmp_path / "slow.onnx", endless())
+    slow = written(tmp_path / "slow.onnx", counting(2**62))
     after = written(tmp_path / "after.onnx", tiny_models.classifier(seed=1).SerializeToString())
     found = dict(verdicts([good, slow, after], timeout_seconds=5.0))
     assert found[good] is None
@@ -50,6 +50,24 @@ def test_a_file_that_never_answers_is_stopped_and_the_next_one_is_tried(tmp_path
 
 def test_a_refused_file_has_its_code_and_remedy(tmp_path: Path) -> None:
     ((_, reason),) = verdicts([written(tmp_path / "bad.onnx", b"<html>")])
+    assert reason is not None
+    assert reason.startswith("model_corrupt: ")
+
+
+def test_files_tried_ahead_are_tried_again_when_asked_again(tmp_path: Path) -> None:
+    """A repository of one file asks for the same list when that file is replaced."""
+    path = written(tmp_path / "own.onnx", tiny_models.classifier().SerializeToString())
+    trial = begun([path])
+    assert list(trial([path])) == [(path, None)]
+    assert list(trial([path])) == [(path, None)]
+
+
+def test_a_file_that_changed_after_it_was_tried_ahead_is_tried_anew(tmp_path: Path) -> None:
+    path = written(tmp_path / "own.onnx", tiny_models.classifier().SerializeToString())
+    trial = begun([path])
+    assert list(verdicts([path])) == [(path, None)]  # meanwhile the one that was begun has its verdict too
+    written(path, b"<html>")
+    ((_, reason),) = trial([path])
     assert reason is not None
     assert reason.startswith("model_corrupt: ")
 
