@@ -79,6 +79,7 @@ def _serve(options: argparse.Namespace) -> int:
     gc.disable()  # what is imported stays: looking through it again and again is a tenth of the start
     import uvicorn  # noqa: PLC0415 - a second in which the trial runs already
 
+    from service.api.express import express_protocol  # noqa: PLC0415
     from service.app import create_app  # noqa: PLC0415
 
     app = create_app(settings, trial)
@@ -90,6 +91,8 @@ def _serve(options: argparse.Namespace) -> int:
             host=settings.host,
             port=settings.port,
             ws="none",
+            http=express_protocol(app),
+            access_log=False,
             server_header=False,
             log_level=settings.log_level,
             timeout_graceful_shutdown=30,

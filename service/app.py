@@ -100,6 +100,7 @@ def _services(settings: Settings) -> Services:
             lambda model: open_session(model, Device("cpu", 1, "feature maps")), settings.prefix_cache_bytes
         ),
         decoders=ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder"),
+        decoder_threads=available_cpus(),
         inspectors=ThreadPoolExecutor(1, thread_name_prefix="inspector"),
     )
 
@@ -117,7 +118,7 @@ def _watcher(services: Services, trial: Trial) -> Watcher | None:
         log.error("no model is loaded: %s", services.device_problem)
         return None
     log.info("inference runs on %s: %s", services.device.provider, services.device.reason)
-    return Watcher(services.settings.models, services.registry, services.device, trial)
+    return Watcher(services.settings.models, services.registry, services.device, trial, services.settings.max_batch)
 
 
 async def _follow(watcher: Watcher | None, poll_seconds: float, stop: threading.Event) -> None:

@@ -178,8 +178,10 @@ class NotAClassifierError(InvalidInputError):
 class OverloadedError(FoveaError):
     code = "overloaded"
 
-    def __init__(self, waiting: int, limit: int, retry_after_seconds: int) -> None:
-        super().__init__(f"{waiting} of at most {limit} images are waiting", f"try again in {retry_after_seconds} s")
+    def __init__(self, waiting: int, seconds: float, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"{waiting} images are waiting, which takes {seconds:.1f} s", f"try again in {retry_after_seconds} s"
+        )
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -222,12 +224,22 @@ class ModelUnavailableError(FoveaError):
 
 
 class ModelOutputInvalidError(FoveaError):
-    """A run gave NaN or infinity: the model's fault, not the client's."""
+    """A run gave NaN, infinity or too few rows: the model's fault, not the client's."""
 
     code = "model_output_invalid"
 
+    def __init__(self, name: str, what: str = "NaN or infinity") -> None:
+        super().__init__(f"model {shown(name)} answered {what}", "report this to the operator")
+        self.what = what
+
+
+class InferenceFailedError(FoveaError):
+    """The runtime cannot run the network on an image that was prepared for it."""
+
+    code = "inference_failed"
+
     def __init__(self, name: str) -> None:
-        super().__init__(f"model {shown(name)} answered NaN or infinity", "report this to the operator")
+        super().__init__(f"model {shown(name)} cannot run this image", "report this to the operator")
 
 
 # --- model files

@@ -1,23 +1,25 @@
 """POST classify: what is in each image."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.classification import Prepared, encoded, prepared, ranked
 from service.api.dependencies import AllServices, NamedClassifier, Services
 from service.api.openapi import IMAGES_BODY, problems
-from service.api.schemas import Classification, ImageError, ImageResult, Prediction
+from service.api.schemas import Classification
 from service.api.uploads import Upload, uploads
-from service.arrays import ClassScores, NetworkInput, Scores
 from service.engine.classifier import Classifier
-from service.engine.scheduler import answer
+from service.engine.outcomes import Piece
+from service.engine.request import Request as Admitted
 from service.errors import FoveaError, ImageTooLargeError, NotAClassifierError
-from service.images.decoding import ImageLimits, decode
-from service.images.preprocessing import prepare
+from service.images.decoding import ImageLimits
 
 router = APIRouter(tags=["classify"])
 
@@ -36,62 +38,20 @@ class ClassifyQuery(BaseModel):
 @router.post(
     "/classify",
     summary="What is in each image",
-    response_model_exclude_unset=True,  # an image has predictions or an error, never a null of the other
+    response_model=Classification,
     responses=problems(404, 413, 415, 422, 503, 504),
     openapi_extra=IMAGES_BODY,
 )
 async def classify(
-    request: Request,
-    response: Response,
-    services: AllServices,
-    classifier: NamedClassifier,
-    query: Annotated[ClassifyQuery, Query()],
-) -> Classification:
+    request: Request, services: AllServices, classifier: NamedClassifier, query: Annotated[ClassifyQuery, Query()]
+) -> Response:
     """One or many images. A single bad image is an error; among many, each has its own answer or its own error.
 
     The `Server-Timing` header says how long decoding, queueing and inference took, in milliseconds.
     """
     sent = await uploads(request, services.settings.max_images)
-    answered, response.headers["Server-Timing"] = await classified(sent, services, classifier, query.top)
-    return answered
-
-
-async def classified(
-    sent: Sequence[Upload], services: Services, classifier: Classifier, top: int
-) -> tuple[Classification, str]:
-    """The answer to the images, and the `Server-Timing` of getting it."""
-    if classifier.file.output is None:
-        raise NotAClassifierError(classifier.name)
-    began = time.monotonic()
-    inputs = await _inputs(sent, services, classifier)
-    timing = f"decode;dur={1000 * (time.monotonic() - began):.3f}"
-    if len(inputs) == 1 and isinstance(inputs[0], FoveaError):
-        raise inputs[0]
-    images = [item for item in inputs if not isinstance(item, FoveaError)]
-    predictions, run_timing = await _ranked(images, services, classifier, top) if images else ([], "")
-    return _classification(sent, inputs, predictions, classifier), timing + run_timing
-
-
-def _classification(
-    sent: Sequence[Upload],
-    inputs: Sequence[NetworkInput | FoveaError],
-    predictions: Sequence[list[Prediction]],
-    classifier: Classifier,
-) -> Classification:
-    ranked = iter(predictions)
-    return Classification(
-        model=classifier.name,
-        version=classifier.version,
-        provider=classifier.device.provider,
-        temperature=classifier.file.metadata.temperature,
-        assumed=list(classifier.file.metadata.assumed),
-        results=[
-            _failed(upload, item)
-            if isinstance(item, FoveaError)
-            else ImageResult(image=upload.name, predictions=next(ranked))
-            for upload, item in zip(sent, inputs, strict=True)
-        ],
-    )
+    answer, took = await classified(sent, services, classifier, query.top)
+    return Response(answer, headers={"Server-Timing": took}, media_type="application/json")
 
 
 def image_limits(services: Services) -> ImageLimits:
@@ -99,57 +59,57 @@ def image_limits(services: Services) -> ImageLimits:
     return ImageLimits(max_pixels=services.settings.max_image_pixels)
 
 
-async def _inputs(
-    sent: Sequence[Upload], services: Services, classifier: Classifier
-) -> list[NetworkInput | FoveaError]:
-    """The network's inputs in order. One small image is prepared here, any other in the decoders' threads."""
+async def classified(sent: Sequence[Upload], services: Services, classifier: Classifier, top: int) -> tuple[bytes, str]:
+    """The answer to the images, and the `Server-Timing` of getting it.
+
+    Refused before anything is decoded where the answer would come too late.
+    """
+    if classifier.file.output is None:
+        raise NotAClassifierError(classifier.name)
+    with services.scheduler.admitted(classifier, len(sent), services.settings.request_timeout_seconds) as place:
+        inputs = await _inputs(sent, services, classifier)
+        decoded = time.monotonic()
+        if len(inputs) == 1 and isinstance(inputs[0], FoveaError):
+            raise inputs[0]
+        pieces = await _pieces(inputs, services, place)
+    ended = time.monotonic() if pieces else None
+    results = ranked(classifier, pieces, top)
+    return encoded(classifier, sent, inputs, results), timing(place.arrived, decoded, place.started, ended)
+
+
+async def _inputs(sent: Sequence[Upload], services: Services, classifier: Classifier) -> list[Prepared]:
+    """The network's inputs in order. One small image is prepared here, all others in the decoders' threads."""
     if len(sent) == 1 and len(sent[0].data) <= SMALL_BYTES:
-        small = _input(sent[0], SMALL_IMAGE, classifier)
+        small = prepared(sent[0], SMALL_IMAGE, classifier)
         if not isinstance(small, ImageTooLargeError):
             return [small]
     limits = image_limits(services)
-    return await services.run(services.decoders, lambda: [_input(upload, limits, classifier) for upload in sent])
+
+    def decoded(uploads: Sequence[Upload]) -> list[Prepared]:
+        return [prepared(upload, limits, classifier) for upload in uploads]
+
+    share = -(-len(sent) // services.decoder_threads)
+    shares = [sent[start : start + share] for start in range(0, len(sent), share)]
+    found = await asyncio.gather(*(services.run(services.decoders, partial(decoded, part)) for part in shares))
+    return [item for part in found for item in part]
 
 
-def _input(upload: Upload, limits: ImageLimits, classifier: Classifier) -> NetworkInput | FoveaError:
-    """The network's input, or the reason why there is none: among many images one bad one is not an error."""
-    try:
-        return prepare(decode(upload.data, limits), classifier.file.metadata.preprocessing)
-    except FoveaError as error:
-        return error
+async def _pieces(inputs: Sequence[Prepared], services: Services, place: Admitted) -> Sequence[Piece]:
+    """What became of the good images; a single one's failure is raised."""
+    images = [item for item in inputs if not isinstance(item, FoveaError)]
+    if not images:
+        return []
+    services.scheduler.enqueue(place, np.stack(images))
+    answer = await services.scheduler.answered(place)
+    if len(inputs) == 1:
+        answer.scores()
+    return answer.pieces
 
 
-async def _ranked(
-    images: Sequence[NetworkInput], services: Services, classifier: Classifier, top: int
-) -> tuple[list[list[Prediction]], str]:
-    timeout = services.settings.request_timeout_seconds
-    lane = (classifier.name, classifier.version)
-    run = services.scheduler.submit(lane, np.stack(images), classifier.scores, timeout)
-    scores = await answer(run)
-    inference = time.monotonic() - (run.started or run.arrived)
-    timing = f", queue;dur={1000 * run.queue_seconds:.3f}, inference;dur={1000 * inference:.3f}"
-    return _predictions(classifier, scores, top), timing
-
-
-def _predictions(classifier: Classifier, scores: Scores, top: int) -> list[list[Prediction]]:
-    probabilities = classifier.probabilities(scores)
-    return [_best(classifier, row, chances, top) for row, chances in zip(scores, probabilities, strict=True)]
-
-
-def _best(classifier: Classifier, scores: ClassScores, probabilities: ClassScores, top: int) -> list[Prediction]:
-    """The `top` most probable classes; of equals the lower index first."""
-    names, has_logits = classifier.file.metadata.class_names, classifier.activation is None
-    order = np.argsort(-scores, kind="stable")[:top].tolist()
-    return [
-        Prediction(
-            label=names[index],
-            index=index,
-            probability=float(probabilities[index]),
-            logit=float(scores[index]) if has_logits else None,
-        )
-        for index in order
-    ]
-
-
-def _failed(upload: Upload, error: FoveaError) -> ImageResult:
-    return ImageResult(image=upload.name, error=ImageError(code=error.code, detail=error.detail, remedy=error.remedy))
+def timing(arrived: float, decoded: float, began: float | None = None, ended: float | None = None) -> str:
+    """The `Server-Timing` of a request; the last two are None where no image could be run."""
+    decode = f"decode;dur={1000 * (decoded - arrived):.3f}"
+    if began is None or ended is None:
+        return decode
+    queue, inference = max(began - decoded, 0.0), ended - began
+    return f"{decode}, queue;dur={1000 * queue:.3f}, inference;dur={1000 * inference:.3f}"

@@ -30,6 +30,7 @@ class Services:
     scheduler: Scheduler
     prefix_sessions: PrefixSessions
     decoders: Executor
+    decoder_threads: int
     inspectors: Executor
 
     async def run(self, executor: Executor, work: Callable[[], Result]) -> Result:

@@ -107,8 +107,7 @@ def _uploads(content_type: bytes, body: bytes) -> list[Upload] | None:
 
 async def _answer(asked: _Asked, sent: list[Upload], services: Services) -> tuple[bytes, str]:
     classifier = services.registry.classifier(asked.model, asked.version)
-    answered, timing = await classified(sent, services, classifier, asked.top)
-    return answered.__pydantic_serializer__.to_json(answered, exclude_unset=True), timing
+    return await classified(sent, services, classifier, asked.top)
 
 
 async def _send(send: Send, answer: bytes, timing: str) -> None:

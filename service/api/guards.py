@@ -4,14 +4,20 @@ Plain ASGI, so that a body is counted while it streams and never held twice.
 """
 
 import re
-from uuid import uuid4
+from os import urandom
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BodyTooLargeError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+
+
+def identity(asked: str) -> str:
+    """The id of a request: the client's own where it is well-formed."""
+    return asked if REQUEST_ID.fullmatch(asked) else urandom(16).hex()
 
 
 class ProxyPrefix:
@@ -35,15 +41,12 @@ class RequestIdentity:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked = Headers(scope=scope).get("x-request-id", "")
-        identity = asked if REQUEST_ID.fullmatch(asked) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = identity
+        request_id = identity(Headers(scope=scope).get("x-request-id", ""))
+        scope.setdefault("state", {})["request_id"] = request_id
 
         async def identified(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = identity
-                headers["X-Content-Type-Options"] = "nosniff"
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), NOSNIFF]
             await send(message)
 
         await self._app(scope, receive, identified)

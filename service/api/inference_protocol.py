@@ -24,7 +24,6 @@ from service.arrays import Scores
 from service.engine.classifier import Classifier
 from service.engine.devices import RUNTIME_ERRORS
 from service.engine.registry import Slot
-from service.engine.scheduler import answer
 from service.errors import (
     InvalidParameterError,
     InvalidTensorError,
@@ -171,9 +170,9 @@ def _asked(body: bytes, headers: Headers, services: Services, classifier: Classi
 async def _scores(asked: _Asked, services: Services, classifier: Classifier) -> Scores:
     """Through the scheduler. What a client's own tensor does to the network is the client's error, not ours."""
     sent, seconds = asked.input, _seconds(asked.request, services.settings.request_timeout_seconds)
-    lane = (classifier.name, classifier.version)
     try:
-        scores = await answer(services.scheduler.submit(lane, sent.batch, classifier.scores, seconds))
+        answer = await services.scheduler.answered(services.scheduler.submit(classifier, sent.batch, seconds))
+        scores = answer.scores()
     except _OF_THE_INPUT as error:
         if not sent.by_client:
             raise

@@ -3,19 +3,21 @@
 Runs where it is called and holds no queue; `scheduler` decides when. Thread-safe: ONNX Runtime's sessions are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnxruntime as ort
 
 from service.arrays import InputBatch, Probabilities, Scores
+from service.engine.costs import Costs, doubling, measured
 from service.engine.devices import RUNTIME_ERRORS, Device, open_session
 from service.engine.model_file import ModelFile
 from service.engine.network_interface import Activation
+from service.engine.turn import Turn
 from service.errors import ModelFileError, ModelOutputInvalidError, NotAClassifierError, SmokeTestError, shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Classifier:
     """`activation` is what the graph's own output already went through: then it is never applied again."""
 
@@ -25,13 +27,18 @@ class Classifier:
     session: ort.InferenceSession
     device: Device
     activation: Activation | None
+    costs: Costs
 
-    def scores(self, batch: InputBatch) -> Scores:
-        """One row of class scores per input. Raises ModelOutputInvalidError where one is not finite."""
+    def scores(self, batch: InputBatch, turn: Turn) -> Scores:
+        """One row of class scores per input, in as many runs as a fixed batch size takes; `turn` can stop them.
+
+        Raises ModelOutputInvalidError where a score is not finite.
+        """
         output = self.file.output
         if output is None:
             raise NotAClassifierError(self.name)
-        scores = np.concatenate([self._run(part, output.name) for part in self._parts(batch)])
+        parts = [self._run(part, output.name, turn) for part in self._parts(batch)]
+        scores = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if not np.isfinite(scores).all():
             raise ModelOutputInvalidError(self.name)
         return scores
@@ -43,29 +50,36 @@ class Classifier:
         return softmax(scores / np.float32(self.file.metadata.temperature))
 
     def feed(self, batch: InputBatch) -> dict[str, np.ndarray]:
-        """The batch as the session takes it: filled up by repetition where the network has a fixed batch size."""
-        fixed = self.file.input.batch
-        return {self.file.input.name: _padded(batch, fixed) if fixed else batch}
+        """The batch as the session takes it, filled up by repetition where only certain batch sizes are run."""
+        return {self.file.input.name: _padded(batch, self.file.input.batch or self.costs.run_size(len(batch)))}
 
-    def _run(self, batch: InputBatch, output: str) -> Scores:
-        (scores,) = self.session.run([output], self.feed(batch))
+    def _run(self, batch: InputBatch, output: str, turn: Turn) -> Scores:
+        options = ort.RunOptions()
+        turn.on_stop(lambda: setattr(options, "terminate", True))
+        feed = self.feed(batch)
+        (scores,) = self.session.run([output], feed, options)
+        if len(scores) != len(feed[self.file.input.name]):
+            raise ModelOutputInvalidError(self.name, f"{len(scores)} rows for {len(feed[self.file.input.name])} images")
         rows: Scores = scores[: len(batch)].reshape(len(batch), -1).astype(np.float32, copy=False)
         return rows
 
     def _parts(self, batch: InputBatch) -> list[np.ndarray]:
-        size = self.file.input.batch or len(batch)
+        size = self.file.input.batch or (self.costs.largest if self.costs.padded else len(batch))
         return [batch[start : start + size] for start in range(0, len(batch), size)]
 
 
-def load(name: str, version: int, file: ModelFile, device: Device) -> Classifier:
-    """A classifier that has answered once; raises ModelFileError where the file cannot be run or answers NaN."""
+def load(name: str, version: int, file: ModelFile, device: Device, max_batch: int = 1) -> Classifier:
+    """A classifier that has run each of its batch sizes up to `max_batch`.
+
+    Raises ModelFileError where the file cannot be run or answers NaN.
+    """
     try:
         session = open_session(file.model.SerializeToString(), device)
     except RUNTIME_ERRORS as error:
         raise ModelFileError(f"ONNX Runtime refuses the file: {_reason(error)}", "export the model again") from error
     activation = file.output.activation if file.output else None
-    classifier = Classifier(name, version, file, session, device, activation)
-    return _smoke_tested(classifier)
+    tested = _smoke_tested(Classifier(name, version, file, session, device, activation, Costs({1: 1.0})))
+    return replace(tested, costs=_warmed(tested, max_batch)) if file.output else tested
 
 
 def softmax(logits: Scores) -> Probabilities:
@@ -92,14 +106,28 @@ def _smoke_tested(classifier: Classifier) -> Classifier:
         if file.output is None:
             classifier.session.run([file.model.graph.output[0].name], classifier.feed(smoke_inputs(file)[:1]))
             return classifier
-        scores = classifier.scores(smoke_inputs(file))
+        scores = classifier.scores(smoke_inputs(file), Turn())
     except ModelOutputInvalidError as error:
-        raise SmokeTestError("a test image gives NaN or infinity", "export the model with finite weights") from error
+        raise SmokeTestError(
+            f"a test image gives {error.what}", "export it with finite weights and one row of scores per image"
+        ) from error
     except RUNTIME_ERRORS as error:
         raise SmokeTestError(f"a test image cannot be run: {_reason(error)}", "check the input's size") from error
     if classifier.activation is None and _is_distribution(scores):
-        return Classifier(classifier.name, classifier.version, file, classifier.session, classifier.device, "softmax")
+        return replace(classifier, activation="softmax")
     return classifier
+
+
+def _warmed(classifier: Classifier, max_batch: int) -> Costs:
+    """What runs of each batch size cost, measured: the first run of a size plans its memory, the second counts."""
+    image = smoke_inputs(classifier.file)[1:]
+    fixed = classifier.file.input.batch
+    padded = fixed is not None or classifier.device.provider == "cuda"
+
+    def run(images: int) -> None:
+        classifier.scores(np.repeat(image, images, axis=0), Turn())
+
+    return measured([fixed] if fixed else list(doubling(max_batch)), run, padded=padded)
 
 
 def _is_distribution(scores: Scores) -> bool:

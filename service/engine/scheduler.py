@@ -1,76 +1,122 @@
-"""Who runs next: waiting images to batches, batches to classifiers. No HTTP, no ONNX.
+"""Executor threads that run what waits: admission, deadlines, batches, failures that stay with their image. No HTTP.
 
-One lane per classifier; an idle executor takes what is there at once (no waiting window, late binding), whole requests
-up to `max_batch` images from the lane whose first request has waited longest. Expired and abandoned requests are never
-run. A batch that fails is run again in halves, so that one bad request fails alone.
+An idle executor takes what is there at once (no waiting window, late binding); `lanes` says what. A request that
+cannot be answered before its deadline is refused at the door; one that expires or whose caller leaves is never run,
+and a run that nobody waits for any more is stopped. A batch that fails is run again in halves.
 """
 
 import asyncio
+import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from math import ceil
 
-import numpy as np
-
-from service.arrays import InputBatch, Scores
-from service.engine.statistics import Statistics
+from service.arrays import InputBatch
+from service.engine.lanes import Lanes
+from service.engine.outcomes import Answer, Piece, between, run
+from service.engine.request import Part, Request, joined
+from service.engine.statistics import Reason, Statistics
+from service.engine.turn import Network, Turn
 from service.errors import DeadlineExceededError, OverloadedError
 
-Run = Callable[[InputBatch], Scores]
+log = logging.getLogger("fovea")
 
 
-@dataclass(eq=False)
-class Request:
-    """Images of one caller that wait or run together. Times are `time.monotonic` seconds."""
+@dataclass(frozen=True)
+class _Running:
+    """What an executor runs now, and when it should be done."""
 
-    lane: Hashable
-    images: InputBatch
-    run: Run
-    timeout_seconds: float
-    arrived: float = field(default_factory=time.monotonic)
-    started: float | None = None
-    answer: "Future[Scores]" = field(default_factory=Future)
-
-    @property
-    def expires(self) -> float:
-        return self.arrived + self.timeout_seconds
-
-    @property
-    def queue_seconds(self) -> float:
-        return (self.started or time.monotonic()) - self.arrived
+    turn: Turn
+    requests: frozenset[Request]
+    until: float
 
 
 class Scheduler:
-    """Executor threads over lanes. `submit` may be called from any thread or event loop; `close` waits for the rest."""
+    """Every method may be called from any thread; `answered` from the event loop that waits for the answer."""
 
     def __init__(self, *, executors: int = 1, max_batch: int = 32, max_waiting: int = 1024) -> None:
-        self._max_batch = max_batch
         self._max_waiting = max_waiting
         self.statistics = Statistics()
-        self._lanes: dict[Hashable, deque[Request]] = {}
-        self._waiting = 0
-        self._images_per_second = 0.0
+        self._lanes = Lanes(max_batch)
+        self._running: dict[int, _Running] = {}
         self._closing = False
         self._changed = threading.Condition()
-        self._threads = [threading.Thread(target=self._work, name=f"executor-{i}") for i in range(executors)]
+        self._threads = [threading.Thread(target=self._work, name=f"executor-{i}", args=[i]) for i in range(executors)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, lane: Hashable, images: InputBatch, run: Run, timeout_seconds: float) -> Request:
-        """Queues the images of one request; raises OverloadedError where too many wait already."""
-        request = Request(lane, images, run, timeout_seconds)
+    def admit(self, network: Network, images: int, timeout_seconds: float) -> Request:
+        """A place for so many images, before anything is decoded for them: who is admitted must `enqueue` or `leave`.
+
+        Raises OverloadedError where too many wait, or where those before it take longer than its deadline allows.
+        """
+        request = Request(network, images, timeout_seconds)
         with self._changed:
-            if self._waiting and self._waiting + len(images) > self._max_waiting:
-                self.statistics.failed(lane, 0.0)
-                raise OverloadedError(self._waiting, self._max_waiting, self._seconds_until_free())
-            self._lanes.setdefault(lane, deque()).append(request)
-            self._waiting += len(images)
-            self._changed.notify()
+            self._refuse_what_cannot_be_done(request)
+            self._lanes.admit(request)
         return request
+
+    def enqueue(self, request: Request, images: InputBatch) -> None:
+        """The admitted request's images, at most as many as were admitted; it may run from now on."""
+        with self._changed:
+            if request.gone:
+                return
+            self._lanes.forget(request, request.count - len(images))
+            request.images, request.count = images, len(images)
+            self._lanes.enqueue(request)
+            self._changed.notify()
+
+    def submit(self, network: Network, images: InputBatch, timeout_seconds: float) -> Request:
+        """`admit` and `enqueue`, where the images are there already."""
+        request = self.admit(network, len(images), timeout_seconds)
+        self.enqueue(request, images)
+        return request
+
+    @contextmanager
+    def admitted(self, network: Network, images: int, timeout_seconds: float) -> Iterator[Request]:
+        """As `admit`; what is not answered at the end of the block has left."""
+        request = self.admit(network, images, timeout_seconds)
+        try:
+            yield request
+        finally:
+            self.leave(request, None)
+
+    def leave(self, request: Request, reason: Reason | None = "abandoned") -> None:
+        """Nobody waits for the request any more: what has not begun never will, a run for nobody else is stopped.
+
+        It counts as a failure for that `reason`, without one not at all.
+        """
+        with self._changed:
+            if not self._given_up(request, reason):
+                return
+            runs = [running for running in self._running.values() if all(other.gone for other in running.requests)]
+        for running in runs:
+            running.turn.stop()
+
+    async def answered(self, request: Request) -> Answer:
+        """Waits for the answer; raises DeadlineExceededError exactly when the request's time is up, busy or not."""
+        try:
+            async with asyncio.timeout(max(request.expires - time.monotonic(), 0)):
+                return await asyncio.wrap_future(request.answer)
+        except TimeoutError:
+            self.leave(request, "expired")
+            raise DeadlineExceededError(request.timeout_seconds) from None
+        except asyncio.CancelledError:
+            self.leave(request)
+            raise
+
+    def run_here(self, network: Network, images: InputBatch) -> list[Piece]:
+        """What becomes of the images, run in the calling thread: for work that takes less than waiting for a thread."""
+        found: list[Piece] = []
+        for start in range(0, len(images), network.costs.largest):
+            before = time.monotonic()
+            pieces = run(network, images[start : start + network.costs.largest], Turn(), start)
+            _learn(network, pieces, time.monotonic() - before)
+            found += pieces
+        return found
 
     def close(self) -> None:
         """Answers what waits, then ends the threads."""
@@ -80,106 +126,120 @@ class Scheduler:
         for thread in self._threads:
             thread.join()
 
-    def _work(self) -> None:
-        while batch := self._next_batch():
-            before = time.monotonic()
-            _answer(batch, self.statistics)
-            self._measure(sum(len(request.images) for request in batch), time.monotonic() - before)
+    def _refuse_what_cannot_be_done(self, request: Request) -> None:
+        waiting = self._lanes.images
+        before = self._seconds_before(request)
+        late = before + request.network.costs.seconds(request.count) - request.timeout_seconds
+        if waiting and (waiting + request.count > self._max_waiting or late > 0):
+            self.statistics.failed(request.lane, 0.0, "overloaded")
+            raise OverloadedError(waiting, before, _retry_after(late if late > 0 else before))
+
+    def _seconds_before(self, request: Request) -> float:
+        """Until an executor is free for the request, if every run takes as long as it usually does."""
+        running = sum((max(0.0, busy.until - request.arrived) for busy in self._running.values()), 0.0)
+        return (running + self._lanes.seconds_before(request.network)) / len(self._threads)
+
+    def _work(self, executor: int) -> None:
+        while batch := self._next_batch(executor):
+            try:
+                self._run(batch, self._running[executor].turn)
+            except Exception as error:  # a defect of ours must not end the thread that answers everybody
+                log.exception("a batch was lost")
+                for part in batch:
+                    _settle(part.request, error)
             del batch  # else an idle thread keeps a replaced network in memory
 
-    def _next_batch(self) -> list[Request]:
+    def _next_batch(self, executor: int) -> list[Part]:
         """Blocks until there is work; empty once closed and nothing waits."""
         with self._changed:
+            self._running.pop(executor, None)
             while True:
-                if batch := self._take():
+                if batch := self._still_wanted(self._lanes.take()):
+                    self._running[executor] = _begun(batch, Turn(executor))
                     return batch
+                if self._lanes.ready:
+                    continue
                 if self._closing:
                     return []
                 self._changed.wait()
 
-    def _take(self) -> list[Request]:
-        """Live requests from the lane that has waited longest, at least one, at most `max_batch` images."""
-        batch: list[Request] = []
-        while self._lanes and not batch:
-            lane = min(self._lanes, key=lambda name: self._lanes[name][0].arrived)
-            queue = self._lanes[lane]
-            while queue and _fits(queue[0], batch, self._max_batch):
-                request = queue.popleft()
-                self._waiting -= len(request.images)
-                if _begins(request):
-                    batch.append(request)
-                else:
-                    self.statistics.failed(lane, request.queue_seconds)
-            if not queue:
-                del self._lanes[lane]
-        return batch
+    def _still_wanted(self, batch: list[Part]) -> list[Part]:
+        """Without the requests whose time ran out before anybody could say so."""
+        now = time.monotonic()
+        for request in {part.request for part in batch}:
+            if request.expires <= now and self._given_up(request, "expired"):
+                _settle(request, DeadlineExceededError(request.timeout_seconds))
+        return [part for part in batch if not part.request.gone]
 
-    def _measure(self, images: int, seconds: float) -> None:
-        rate = images / max(seconds, 1e-6)
-        self._images_per_second = rate if not self._images_per_second else 0.9 * self._images_per_second + 0.1 * rate
-
-    def _seconds_until_free(self) -> int:
-        """Time to work off what waits, for Retry-After: 1 to 30 s."""
-        return min(30, max(1, ceil(self._waiting / (self._images_per_second or 1.0))))
-
-
-async def answer(request: Request) -> Scores:
-    """Waits for the request's scores; raises DeadlineExceededError when its time is up, even while others run."""
-    future = asyncio.wrap_future(request.answer)
-    left = request.expires - time.monotonic()
-    try:
-        return await asyncio.wait_for(future, max(left, 0))
-    except TimeoutError:
-        raise DeadlineExceededError(request.timeout_seconds) from None
-
-
-def _fits(request: Request, batch: Sequence[Request], limit: int) -> bool:
-    """A request larger than the limit runs alone; a batch has images of one shape for one classifier.
-
-    A lane holds requests for two while a new file takes the place of an old one.
-    """
-    if not batch:
+    def _given_up(self, request: Request, reason: Reason | None) -> bool:
+        """False where it was answered or given up before."""
+        if request.gone or (request.answer.done() and not request.answer.cancelled()):
+            return False
+        self._lanes.forget(request, request.left)
+        request.gone = True
+        if reason is not None:
+            self.statistics.failed(request.lane, time.monotonic() - request.arrived, reason)
         return True
-    first = batch[0]
-    together = sum(len(other.images) for other in batch) + len(request.images)
-    return together <= limit and request.images.shape[1:] == first.images.shape[1:] and request.run == first.run
+
+    def _run(self, batch: list[Part], turn: Turn) -> None:
+        network, before = batch[0].request.network, time.monotonic()
+        pieces = run(network, joined(batch), turn)
+        seconds = time.monotonic() - before
+        _learn(network, pieces, seconds)
+        with self._changed:
+            complete = _delivered(batch, pieces)
+        self._count(batch, pieces, before, seconds)
+        for request in complete:
+            _settle(request, Answer(sorted(request.pieces, key=lambda piece: piece.start)))
+
+    def _count(self, batch: Sequence[Part], pieces: Sequence[Piece], began: float, seconds: float) -> None:
+        """One run for the statistics: each request counts where its last image ran."""
+        last = [part.request for part in batch if part.stop == part.request.count and not part.request.gone]
+        bad = [request for request in last if any(piece.error for piece in request.pieces)]
+        for request in bad:
+            self.statistics.failed(request.lane, time.monotonic() - request.arrived, "error")
+        if images := sum(piece.count for piece in pieces if piece.error is None):
+            queued = [began - request.arrived for request in last if request not in bad]
+            self.statistics.answered(batch[0].request.lane, images, queued, seconds)
 
 
-def _begins(request: Request) -> bool:
-    """False where nobody waits for the answer any more."""
-    request.started = time.monotonic()
+def _begun(batch: Sequence[Part], turn: Turn) -> _Running:
+    now = time.monotonic()
+    requests = frozenset(part.request for part in batch)
+    for request in requests:
+        request.started = request.started or now
+    images = sum(part.count for part in batch)
+    return _Running(turn, requests, now + batch[0].request.network.costs.seconds(images))
+
+
+def _delivered(batch: Sequence[Part], pieces: Sequence[Piece]) -> list[Request]:
+    """Gives each request its pieces of the batch; the requests that now have all of theirs."""
+    offset, complete = 0, []
+    for part in batch:
+        count = part.count
+        part.request.pieces += [
+            replace(piece, start=piece.start + part.start) for piece in between(pieces, offset, offset + count)
+        ]
+        offset += count
+        if sum(piece.count for piece in part.request.pieces) == part.request.count:
+            complete.append(part.request)
+    return complete
+
+
+def _learn(network: Network, pieces: Sequence[Piece], seconds: float) -> None:
+    if len(pieces) == 1 and pieces[0].error is None:
+        network.costs.learn(pieces[0].count, seconds)
+
+
+def _settle(request: Request, result: Answer | Exception) -> None:
     if not request.answer.set_running_or_notify_cancel():
-        return False
-    if request.started >= request.expires:
-        request.answer.set_exception(DeadlineExceededError(request.timeout_seconds))
-        return False
-    return True
-
-
-def _answer(batch: Sequence[Request], statistics: Statistics) -> None:
-    before = time.monotonic()
-    try:
-        scores = batch[0].run(_joined(batch))
-    except Exception as error:  # noqa: BLE001 - whatever a runtime raises belongs to the caller, not to this thread
-        _divide(batch, error, statistics)
         return
-    queued = [before - request.arrived for request in batch]
-    statistics.answered(batch[0].lane, len(scores), queued, time.monotonic() - before)
-    start = 0
-    for request in batch:
-        request.answer.set_result(scores[start : start + len(request.images)])
-        start += len(request.images)
+    if isinstance(result, Exception):
+        request.answer.set_exception(result)
+    else:
+        request.answer.set_result(result)
 
 
-def _divide(batch: Sequence[Request], error: Exception, statistics: Statistics) -> None:
-    if len(batch) == 1:
-        statistics.failed(batch[0].lane, time.monotonic() - batch[0].arrived)
-        batch[0].answer.set_exception(error)
-        return
-    half = len(batch) // 2
-    _answer(batch[:half], statistics)
-    _answer(batch[half:], statistics)
-
-
-def _joined(batch: Sequence[Request]) -> InputBatch:
-    return batch[0].images if len(batch) == 1 else np.concatenate([request.images for request in batch])
+def _retry_after(seconds: float) -> int:
+    """1 to 30 s."""
+    return min(30, max(1, ceil(seconds)))

@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Reason = Literal["overloaded", "expired", "abandoned", "error"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Statistics:
                 batches={**before.batches, images: before.batches.get(images, Total()).plus(seconds)},
             )
 
-    def failed(self, lane: Hashable, seconds: float) -> None:
+    def failed(self, lane: Hashable, seconds: float, reason: Reason) -> None:  # noqa: ARG002 - shown with the metrics
         """One request that got no scores: refused, expired, abandoned, or its run failed."""
         with self._lock:
             before = self.of(lane)

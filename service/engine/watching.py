@@ -43,7 +43,10 @@ class Watcher:
     `trial` judges a file before it is parsed in this process.
     """
 
-    def __init__(self, folder: Path, registry: Registry, device: Device, trial: Trial = verdicts) -> None:
+    def __init__(
+        self, folder: Path, registry: Registry, device: Device, trial: Trial = verdicts, max_batch: int = 32
+    ) -> None:
+        self._max_batch = max_batch
         self._folder = folder
         self._registry = registry
         self._device = device
@@ -177,7 +180,7 @@ class Watcher:
 
     def _take(self, sighting: Sighting, refusal: str | None) -> None:
         entry = sighting.entry
-        found = _loaded(sighting, refusal, self._device)
+        found = _loaded(sighting, refusal, self._device, self._max_batch)
         slot = replace(self._slot(entry), entry=entry)
         if found is None:  # still being written: the next looks decide
             return
@@ -234,14 +237,16 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _loaded(sighting: Sighting, refusal: str | None, device: Device) -> Classifier | str | None:
+def _loaded(sighting: Sighting, refusal: str | None, device: Device, max_batch: int) -> Classifier | str | None:
     """The classifier, or the reason why there is none; None where the file changed since it was seen. Never raises."""
     entry = sighting.entry
     try:
         data = b"" if refusal else entry.path.read_bytes()
         if stamp(entry.path) != sighting.stamp:
             return None  # the verdict is of other bytes, and bytes that nobody tried are not parsed here
-        return refusal or classifiers.load(entry.name, entry.version, model_file.from_bytes(data), device)
+        if refusal:
+            return refusal
+        return classifiers.load(entry.name, entry.version, model_file.from_bytes(data), device, max_batch)
     except FoveaError as error:
         return f"{error.code}: {error}"
     except OSError as error:

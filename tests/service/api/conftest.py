@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
+from service.api.express import express_protocol
 from service.app import create_app
 from service.engine import model_file
 from service.engine.model_metadata import Metrics, Provenance, with_metadata
@@ -56,10 +57,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[httpx.Client]:
-    """A client of the application on a free port, once it is live."""
+def served(app: FastAPI, *, express: bool = True) -> Iterator[httpx.Client]:
+    """A client of the application on a free port, once it is live; with the express door, as `serve` has it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_level="error", ws="none")
+        http = express_protocol(app) if express else "httptools"
+        config = uvicorn.Config(app, log_level="error", ws="none", http=http)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -73,9 +75,9 @@ def served(app: FastAPI) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def ready(settings: Settings) -> Iterator[httpx.Client]:
+def ready(settings: Settings, *, express: bool = True) -> Iterator[httpx.Client]:
     """As `served`, once its models answer."""
-    with served(create_app(settings)) as client:
+    with served(create_app(settings), express=express) as client:
         until(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
         yield client
 

@@ -1,15 +1,18 @@
-"""The fast lane answers what the route behind it answers, to the byte, and leaves to it what it does not understand.
+"""The fast lane and the express door answer what the route behind them answers, to the byte, and leave it the rest.
 
-An empty parameter in the query (`?&`) changes nothing for the route, and the lane does not understand it.
+An empty parameter in the query (`?&`) changes nothing for the route, and neither the lane nor the door understands it.
 """
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from service.api import fast_lane
-from tests.service.api.conftest import pixels, png
+from service.settings import Settings
+from tests.service.api.conftest import pixels, png, ready
 
 URL = "/v1/models/grey/classify"
 PICTURE = png(pixels())
@@ -48,11 +51,29 @@ def compared(answer: httpx.Response) -> tuple[int, dict[str, str], int, bytes]:
     return answer.status_code, headers, times, answer.content.replace(answer.headers["x-request-id"].encode(), b"")
 
 
-@pytest.mark.parametrize("name", list(ASKED))
-def test_both_ways_give_the_same_answer(client: httpx.Client, name: str) -> None:
+@pytest.fixture(scope="module")
+def without_express(repository: Path) -> Iterator[httpx.Client]:
+    settings = Settings(models=repository, max_body_bytes=1_000_000, max_images=8, provider="cpu")
+    with ready(settings, express=False) as client:
+        yield client
+
+
+def asked_both_ways(client: httpx.Client, name: str) -> tuple[object, object]:
     url, request = ASKED[name]
     around = f"{url}&" if "?" in url else f"{url}?&"
-    assert compared(client.post(url, **request)) == compared(client.post(around, **request))
+    return compared(client.post(url, **request)), compared(client.post(around, **request))
+
+
+@pytest.mark.parametrize("name", list(ASKED))
+def test_lane_and_route_give_the_same_answer(without_express: httpx.Client, name: str) -> None:
+    first, second = asked_both_ways(without_express, name)
+    assert first == second
+
+
+@pytest.mark.parametrize("name", list(ASKED))
+def test_express_and_route_give_the_same_answer(client: httpx.Client, name: str) -> None:
+    first, second = asked_both_ways(client, name)
+    assert first == second
 
 
 def scope(**changes: object) -> dict[str, Any]:

@@ -3,18 +3,17 @@
 import base64
 import json
 import struct
-import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
 from service.app import create_app
 from service.settings import Settings
 from tests.service.api.conftest import pixels, png, served, until
 from tests.service.api.test_classify import logits_of
+from tests.service.engine.conftest import Gate, images
 
 URL = "/v2/models/grey/infer"
 LENGTH = "Inference-Header-Content-Length"
@@ -148,20 +147,15 @@ def test_a_full_queue_says_when_to_come_back(repository: Path) -> None:
     app = create_app(Settings(models=repository, provider="cpu", max_waiting_images=1))
     with served(app) as client:
         until(lambda: client.get("/v2/health/ready").status_code == 200)
-        scheduler, let_go = app.state.services.scheduler, threading.Event()
-
-        def held(batch: np.ndarray) -> np.ndarray:
-            let_go.wait(10)
-            return batch[:, 0, 0]
-
-        running = scheduler.submit("held", np.zeros((1, 1, 1, 1), np.float32), held, 60.0)
+        scheduler, held = app.state.services.scheduler, Gate()
+        running = scheduler.submit(held, images(0), 60.0)
         until(lambda: running.started is not None)
-        waiting = scheduler.submit("held", np.zeros((1, 1, 1, 1), np.float32), held, 60.0)
+        waiting = scheduler.submit(held, images(0), 60.0)
         answer = client.post(URL, json=request())
-        let_go.set()
+        held.open.set()
         waiting.answer.result(10)
         failed = client.get("/v2/models/grey/stats").json()["model_stats"][0]["inference_stats"]["fail"]["count"]
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
-    assert answer.json()["error"].startswith("1 of at most 1 images are waiting; try again in ")
+    assert answer.json()["error"].startswith("1 images are waiting, which takes ")
     assert failed == 1

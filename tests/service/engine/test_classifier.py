@@ -10,6 +10,7 @@ from service.engine import model_file
 from service.engine.classifier import Classifier, softmax
 from service.engine.devices import chosen_device
 from service.engine.model_metadata import with_metadata
+from service.engine.turn import Turn
 from service.errors import ModelFileError, NotAClassifierError, SmokeTestError
 from tests import tiny_models
 
@@ -39,7 +40,7 @@ def test_softmax_rows_sum_to_one_for_any_finite_logits(logits: np.ndarray) -> No
 @pytest.mark.parametrize("ending", ["Softmax", "Sigmoid"])
 def test_an_output_that_already_is_activated_is_not_activated_again(ending: str) -> None:
     classifier = loaded(ending=ending)
-    scores = classifier.scores(images(2))
+    scores = classifier.scores(images(2), Turn())
     assert np.array_equal(classifier.probabilities(scores), scores)
 
 
@@ -58,14 +59,14 @@ def test_the_stated_temperature_divides_the_logits() -> None:
     metadata = model_file.from_bytes(model.SerializeToString()).metadata.model_copy(update={"temperature": 2.0})
     file = model_file.from_bytes(with_metadata(model, metadata).SerializeToString())
     classifier = classifiers.load("tiny", 1, file, CPU)
-    scores = classifier.scores(images(1))
+    scores = classifier.scores(images(1), Turn())
     assert classifier.probabilities(scores) == pytest.approx(softmax(scores / 2))
 
 
 @pytest.mark.parametrize("fixed", [1, 2, 4])
 def test_a_network_of_a_fixed_batch_answers_any_number_of_images(fixed: int) -> None:
     free, held = loaded(), loaded(batch=fixed)
-    assert held.scores(images(5)) == pytest.approx(free.scores(images(5)), abs=1e-5)
+    assert held.scores(images(5), Turn()) == pytest.approx(free.scores(images(5), Turn()), abs=1e-5)
 
 
 def test_a_file_with_nan_weights_is_refused() -> None:
@@ -90,4 +91,4 @@ def test_a_network_without_classes_loads_and_does_not_classify() -> None:
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("relu", tiny_models.FLOAT, ["batch", 5, 8, 8]))
     classifier = classifiers.load("tiny", 1, model_file.from_bytes(model.SerializeToString()), CPU)
     with pytest.raises(NotAClassifierError, match="tiny"):
-        classifier.scores(images(1))
+        classifier.scores(images(1), Turn())

@@ -2,42 +2,26 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
-from service.arrays import InputBatch, Scores
-from service.engine.scheduler import Request, Scheduler, answer
+from service.engine.costs import Costs
+from service.engine.request import Request
+from service.engine.scheduler import Scheduler
 from service.errors import DeadlineExceededError, OverloadedError
+from tests.service.engine.conftest import Gate, images
 
+if TYPE_CHECKING:
+    from service.arrays import InputBatch
 
-class Gate:
-    """A run that waits until it is opened, and remembers the batches it was given."""
-
-    def __init__(self) -> None:
-        self.open = threading.Event()
-        self.entered = threading.Event()
-        self.batches: list[list[float]] = []
-
-    def __call__(self, batch: InputBatch) -> Scores:
-        self.batches.append(batch[:, 0, 0, 0].tolist())
-        self.entered.set()
-        self.open.wait()
-        if (batch < 0).any():
-            raise ValueError("a negative pixel")
-        return batch[:, 0, 0, :2].astype(np.float32)
-
-
-def images(*values: float) -> InputBatch:
-    return np.stack([np.full((1, 2, 2), value, np.float32) for value in values])
+TOGETHER = {1: 0.001, 2: 0.0011, 4: 0.0012}
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open.set()
+def gate(gates: Callable[..., Gate]) -> Gate:
+    return gates(costs=Costs(TOGETHER))
 
 
 @pytest.fixture
@@ -50,103 +34,165 @@ def scheduler(gate: Gate) -> Iterator[Scheduler]:
 
 def busy(scheduler: Scheduler, gate: Gate) -> Request:
     """The first request, already running: all later ones wait."""
-    first = scheduler.submit("lane", images(0), gate, 60.0)
+    first = scheduler.submit(gate, images(0), 60.0)
     assert gate.entered.wait(10)
     return first
 
 
+def first_scores(request: Request) -> list[float]:
+    scores: list[float] = request.answer.result(10).scores()[:, 0].tolist()
+    return scores
+
+
 def test_what_waits_meanwhile_runs_together_and_each_gets_its_own_answer(scheduler: Scheduler, gate: Gate) -> None:
     busy(scheduler, gate)
-    later = [scheduler.submit("lane", images(value), gate, 60.0) for value in (1, 2, 3)]
+    later = [scheduler.submit(gate, images(value), 60.0) for value in (1, 2, 3)]
     gate.open.set()
-    assert [request.answer.result(10)[0, 0] for request in later] == [1, 2, 3]
+    assert [first_scores(request) for request in later] == [[1], [2], [3]]
     assert gate.batches == [[0], [1, 2, 3]]
 
 
-def test_a_batch_holds_whole_requests_up_to_its_limit(scheduler: Scheduler, gate: Gate) -> None:
+def test_a_large_request_is_run_in_parts_and_put_together_again(scheduler: Scheduler, gate: Gate) -> None:
+    gate.open.set()
+    request = scheduler.submit(gate, images(*range(9)), 60.0)
+    assert first_scores(request) == list(range(9))
+    assert gate.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+
+
+def test_only_the_bad_image_of_a_batch_fails(scheduler: Scheduler, gate: Gate) -> None:
     busy(scheduler, gate)
-    later = [scheduler.submit("lane", images(*pair), gate, 60.0) for pair in ((1, 2, 3), (4, 5))]
+    good, mixed = scheduler.submit(gate, images(1), 60.0), scheduler.submit(gate, images(2, -3, 4), 60.0)
     gate.open.set()
-    assert later[1].answer.result(10)[:, 0].tolist() == [4, 5]
-    assert gate.batches == [[0], [1, 2, 3], [4, 5]]
-
-
-def test_a_request_above_the_limit_runs_alone(scheduler: Scheduler, gate: Gate) -> None:
-    gate.open.set()
-    request = scheduler.submit("lane", images(*range(9)), gate, 60.0)
-    assert request.answer.result(10)[:, 0].tolist() == list(range(9))
-
-
-def test_images_of_different_shapes_never_share_a_batch(scheduler: Scheduler, gate: Gate) -> None:
-    busy(scheduler, gate)
-    small = scheduler.submit("lane", images(1), gate, 60.0)
-    large = scheduler.submit("lane", np.full((1, 1, 3, 3), 2, np.float32), gate, 60.0)
-    gate.open.set()
-    assert (small.answer.result(10)[0, 0], large.answer.result(10)[0, 0]) == (1, 2)
-    assert gate.batches == [[0], [1], [2]]
-
-
-def test_requests_for_an_old_and_a_new_classifier_never_share_a_batch(scheduler: Scheduler, gate: Gate) -> None:
-    busy(scheduler, gate)
-    new = Gate()
-    new.open.set()
-    before = scheduler.submit("lane", images(1), gate, 60.0)
-    after = scheduler.submit("lane", images(2), new, 60.0)
-    gate.open.set()
-    assert (before.answer.result(10)[0, 0], after.answer.result(10)[0, 0]) == (1, 2)
-    assert (gate.batches, new.batches) == ([[0], [1]], [[2]])
-
-
-def test_lanes_take_turns_by_age(scheduler: Scheduler, gate: Gate) -> None:
-    busy(scheduler, gate)
-    for lane, value in (("b", 1), ("a", 2), ("b", 3)):
-        last = scheduler.submit(lane, images(value), gate, 60.0)
-    gate.open.set()
-    last.answer.result(10)
-    scheduler.close()
-    assert gate.batches == [[0], [1, 3], [2]]
-
-
-def test_one_bad_request_of_a_batch_fails_alone(scheduler: Scheduler, gate: Gate) -> None:
-    busy(scheduler, gate)
-    good, bad, also_good = (scheduler.submit("lane", images(value), gate, 60.0) for value in (1, -2, 3))
-    gate.open.set()
-    assert (good.answer.result(10)[0, 0], also_good.answer.result(10)[0, 0]) == (1, 3)
+    assert first_scores(good) == [1]
     with pytest.raises(ValueError, match="a negative pixel"):
-        bad.answer.result(10)
+        mixed.answer.result(10).scores()
+    pieces = mixed.answer.result(10).pieces
+    assert [(piece.start, piece.count, piece.error is None) for piece in pieces] == [
+        (0, 1, True),
+        (1, 1, False),
+        (2, 1, True),
+    ]
 
 
-def test_exactly_the_requests_that_do_not_fit_are_refused(scheduler: Scheduler, gate: Gate) -> None:
+def test_exactly_the_images_that_do_not_fit_are_refused_the_newest_first(scheduler: Scheduler, gate: Gate) -> None:
     busy(scheduler, gate)
-    for value in range(6):
-        scheduler.submit("lane", images(value), gate, 60.0)
-    for value in range(4):
-        with pytest.raises(OverloadedError, match="6 of at most 6 images are waiting") as refusal:
-            scheduler.submit("lane", images(value), gate, 60.0)
+    accepted = [scheduler.submit(gate, images(1, 2), 60.0) for _ in range(3)]
+    for _ in range(4):
+        with pytest.raises(OverloadedError, match="6 images are waiting") as refusal:
+            scheduler.submit(gate, images(3), 60.0)
         assert 1 <= refusal.value.retry_after_seconds <= 30
+    gate.open.set()
+    assert [first_scores(request) for request in accepted] == [[1, 2]] * 3
 
 
-def test_an_expired_request_is_answered_in_time_and_never_run(scheduler: Scheduler, gate: Gate) -> None:
+def test_who_could_only_be_answered_too_late_is_refused_at_once(
+    scheduler: Scheduler, gate: Gate, gates: Callable[..., Gate]
+) -> None:
+    slow = gates("slow", Costs({1: 2.0}))
     busy(scheduler, gate)
-    late = scheduler.submit("lane", images(1), gate, 0.01)
-    with pytest.raises(DeadlineExceededError, match=r"0\.01 s"):
-        asyncio.run(answer(late))
+    scheduler.submit(slow, images(1), 60.0)
+    with pytest.raises(OverloadedError, match=r"which takes 2\.0 s") as refusal:
+        scheduler.submit(slow, images(2), 2.5)
+    assert refusal.value.retry_after_seconds == 2
+    slow.open.set()
+    scheduler.submit(slow, images(3), 6.0)  # has time enough
+
+
+def test_a_place_is_taken_while_its_images_are_decoded_and_given_back_if_they_never_come(
+    scheduler: Scheduler, gate: Gate
+) -> None:
+    busy(scheduler, gate)
+    with scheduler.admitted(gate, 6, 60.0), pytest.raises(OverloadedError):
+        scheduler.submit(gate, images(1), 60.0)
+    later = scheduler.submit(gate, images(2), 60.0)
+    gate.open.set()
+    assert first_scores(later) == [2]
+
+
+def test_fewer_images_than_were_admitted_leave_the_rest_of_the_place_free(scheduler: Scheduler, gate: Gate) -> None:
+    busy(scheduler, gate)
+    place = scheduler.admit(gate, 6, 60.0)
+    scheduler.enqueue(place, images(1))
+    scheduler.submit(gate, images(2, 3, 4, 5, 6), 60.0)  # would be refused
+
+
+def test_an_expired_request_is_answered_in_time_though_busy_and_never_run(scheduler: Scheduler, gate: Gate) -> None:
+    busy(scheduler, gate)
+    late = scheduler.submit(gate, images(1), 0.05)
+    with pytest.raises(DeadlineExceededError, match=r"0\.05 s"):
+        asyncio.run(scheduler.answered(late))
+    assert not gate.open.is_set()
+    scheduler.submit(gate, images(1, 2, 3, 4, 5, 6), 60.0)  # its place is free again
     gate.open.set()
     scheduler.close()
+    assert [1] not in gate.batches
+
+
+def test_a_request_that_nobody_awaits_expires_too(scheduler: Scheduler, gate: Gate) -> None:
+    busy(scheduler, gate)
+    late = scheduler.submit(gate, images(1), 0.01)
+    threading.Event().wait(0.02)
+    gate.open.set()
+    with pytest.raises(DeadlineExceededError):
+        late.answer.result(10)
     assert gate.batches == [[0]]
+
+
+def test_a_run_that_nobody_waits_for_any_more_is_stopped(scheduler: Scheduler, gate: Gate) -> None:
+    request = scheduler.submit(gate, images(1), 0.05)
+    assert gate.entered.wait(10)
+    with pytest.raises(DeadlineExceededError):
+        asyncio.run(scheduler.answered(request))
+    assert gate.stops == 1
+    assert first_scores(scheduler.submit(gate, images(2), 60.0)) == [2]
+
+
+def test_a_run_that_somebody_still_waits_for_is_not_stopped(scheduler: Scheduler, gate: Gate) -> None:
+    busy(scheduler, gate)
+    leaving, staying = scheduler.submit(gate, images(1), 60.0), scheduler.submit(gate, images(2), 60.0)
+    gate.entered.clear()
+    gate.open.set()
+    assert gate.entered.wait(10)
+    scheduler.leave(leaving)
+    assert first_scores(staying) == [2]
+    assert gate.stops == 0
 
 
 def test_a_request_whose_caller_left_is_never_run(scheduler: Scheduler, gate: Gate) -> None:
     busy(scheduler, gate)
-    assert scheduler.submit("lane", images(1), gate, 60.0).answer.cancel()
+
+    async def leaves() -> None:
+        waiting = asyncio.create_task(scheduler.answered(scheduler.submit(gate, images(1), 60.0)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(leaves())
     gate.open.set()
     scheduler.close()
     assert gate.batches == [[0]]
 
 
+def test_executors_run_side_by_side_and_know_which_they_are(gate: Gate) -> None:
+    scheduler = Scheduler(executors=2, max_batch=1)
+    requests = [scheduler.submit(gate, images(value), 60.0) for value in (1, 2)]
+    while len(gate.batches) < 2:
+        threading.Event().wait(0.001)
+    gate.open.set()
+    assert sorted(first_scores(request)[0] for request in requests) == [1, 2]
+    assert sorted(gate.executors) == [0, 1]
+    scheduler.close()
+
+
+def test_what_runs_in_the_calling_thread_fails_as_finely(scheduler: Scheduler, gate: Gate) -> None:
+    gate.open.set()
+    batch: InputBatch = images(1, -2, 3)
+    assert [piece.error is None for piece in scheduler.run_here(gate, batch)] == [True, False, True]
+
+
 def test_closing_answers_what_waits(scheduler: Scheduler, gate: Gate) -> None:
     busy(scheduler, gate)
-    waiting = scheduler.submit("lane", images(1), gate, 60.0)
+    waiting = scheduler.submit(gate, images(1), 60.0)
     gate.open.set()
     scheduler.close()
     assert waiting.answer.done()
