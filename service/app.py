@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from service import __version__
 from service.api import classify, feature_maps, health, inference_protocol, layer_shapes, management, models, page
+from service.api.departure import ClientDeparture
 from service.api.dependencies import Services, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
@@ -45,6 +46,7 @@ def create_app(settings: Settings, trial: Trial = verdicts) -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
         middleware=[
+            Middleware(ClientDeparture),
             Middleware(RequestIdentity),
             Middleware(ProxyPrefix, prefix=settings.root_path),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),

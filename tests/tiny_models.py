@@ -78,3 +78,36 @@ def upscaler() -> onnx.ModelProto:
     nodes.append(helper.make_node("Conv", [image, "conv.weight"], ["picture"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]))
     weights = {"conv.weight": np.ones((4, 1, 3, 3))}
     return model(nodes, weights, ("image", UINT8, ["batch", 8, 8, 1]), ("picture", FLOAT, ["batch", 4, 8, 8]))
+
+
+def slow_on_white() -> onnx.ModelProto:
+    """A grey uint8 classifier that takes a minute for a white image and no time for one with a black pixel."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["scores_in", "one"], ["scores_out"]),
+            helper.make_node("Identity", ["go_on"], ["goes_on"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("scores_in", FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("scores_out", FLOAT, None),
+        ],
+    )
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["scores"], keepdims=0),
+        helper.make_node("ReduceMin", ["float"], ["darkest"], keepdims=0),
+        helper.make_node("Mul", ["darkest", "many"], ["times"]),
+        helper.make_node("Cast", ["times"], ["trips"], to=TensorProto.INT64),
+        helper.make_node("Loop", ["trips", "", "scores"], ["looped"], body=body),
+        helper.make_node("Concat", ["looped", "looped"], ["logits"], axis=1),
+    ]
+    weights = {"many": np.array(100_000), "one": np.array(1)}
+    made = model(nodes, weights, ("image", UINT8, ["batch", 8, 8, 1]), ("logits", FLOAT, ["batch", 2]))
+    made.graph.initializer.append(numpy_helper.from_array(np.array([1, 2], np.int64), "axes"))
+    return made

@@ -227,7 +227,8 @@ def _uploads(content_type: bytes, body: bytes) -> list[Upload] | None:
 
 def _is_small(classifier: Classifier, images: int) -> bool:
     return (
-        classifier.device.provider == "cpu"
+        classifier.steady
+        and classifier.device.provider == "cpu"
         and classifier.file.output is not None
         and classifier.costs.seconds(images) <= _SMALL_NETWORK_SECONDS
     )

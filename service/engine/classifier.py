@@ -6,6 +6,7 @@ Runs where it is called and holds no queue; `scheduler` decides when. Thread-saf
 from dataclasses import dataclass, replace
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 
 from service.arrays import InputBatch, Probabilities, Scores
@@ -16,10 +17,15 @@ from service.engine.network_interface import Activation
 from service.engine.turn import Turn
 from service.errors import ModelFileError, ModelOutputInvalidError, NotAClassifierError, SmokeTestError, shown
 
+_CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
+
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """`activation` is what the graph's own output already went through: then it is never applied again."""
+    """`activation` is what the graph's own output already went through: then it is never applied again.
+
+    `steady`: a run of a batch size always costs the same, since nothing in the graph depends on the pixels' values.
+    """
 
     name: str
     version: int
@@ -28,6 +34,7 @@ class Classifier:
     device: Device
     activation: Activation | None
     costs: Costs
+    steady: bool
 
     def scores(self, batch: InputBatch, turn: Turn) -> Scores:
         """One row of class scores per input, in as many runs as a fixed batch size takes; `turn` can stop them.
@@ -78,7 +85,9 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
     except RUNTIME_ERRORS as error:
         raise ModelFileError(f"ONNX Runtime refuses the file: {_reason(error)}", "export the model again") from error
     activation = file.output.activation if file.output else None
-    tested = _smoke_tested(Classifier(name, version, file, session, device, activation, Costs({1: 1.0})))
+    tested = _smoke_tested(
+        Classifier(name, version, file, session, device, activation, Costs({1: 1.0}), _is_steady(file.model))
+    )
     return replace(tested, costs=_warmed(tested, max_batch)) if file.output else tested
 
 
@@ -128,6 +137,11 @@ def _warmed(classifier: Classifier, max_batch: int) -> Costs:
         classifier.scores(np.repeat(image, images, axis=0), Turn())
 
     return measured([fixed] if fixed else list(doubling(max_batch)), run, padded=padded)
+
+
+def _is_steady(model: onnx.ModelProto) -> bool:
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    return not any(node.op_type in _CONTROL_FLOW for node in nodes)
 
 
 def _is_distribution(scores: Scores) -> bool:
