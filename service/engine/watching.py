@@ -81,42 +81,52 @@ class Watcher:
         """As `poll`, but what is there counts at once: who asks says that the files are complete."""
         self._look(at_once=True)
 
-    def load(self, name: str, version: str) -> None:
-        """Judges the version's file now, also after `unload` or a refusal; does nothing where it is loaded already.
+    def load(self, name: str, version: str | None = None) -> None:
+        """Judges the version's file now, without a version those of all in the repository; also after `unload` or a
+        refusal. Does nothing where it is loaded already.
 
-        Raises Unknown...Error, and ModelFileError with the reason where it cannot be loaded; what ran still runs.
+        Raises Unknown...Error, and ModelFileError with the reasons where one cannot be loaded; what ran still runs.
         """
         with self._changing:
-            sighting = self._file_of(name, version)
-            slot = self._slot(sighting.entry)
-            if slot.classifier is None:
-                self._put(replace(slot, state="loading", reason=None, sha256=None))
-            self._judge([sighting])
-            slot = self._slot(sighting.entry)
-            if slot.reason or slot.classifier is None:
-                raise ModelFileError(slot.reason or "the file is still being written", "put a sound file in its place")
+            sightings = self._files_of(name, version)
+            for sighting in sightings:
+                slot = self._slot(sighting.entry)
+                if slot.classifier is None:
+                    self._put(replace(slot, state="loading", reason=None, sha256=None))
+            self._judge(sightings)
+            slots = [self._slot(sighting.entry) for sighting in sightings]
+            if failed := [slot for slot in slots if slot.reason or slot.classifier is None]:
+                raise ModelFileError(", ".join(map(_failure, failed)), "put a sound file in its place")
 
-    def unload(self, name: str, version: str) -> None:
-        """Gives back the version's memory and keeps its file: it answers again after `load`, or once its file changes.
+    def unload(self, name: str, version: str | None = None) -> None:
+        """Gives back the version's memory, without a version that of all, and keeps the files: they answer again after
+        `load`, or once they change.
 
         Raises Unknown...Error.
         """
         with self._changing:
-            slot = self._registry.slot(name, version)
-            key = _key(slot.entry)
-            if key in self._seen:
-                self._judged[key] = self._seen[key]
-            self._put(replace(slot, state="unloaded", reason="it was unloaded; load it again", classifier=None))
+            for slot in self._slots(name, version):
+                key = _key(slot.entry)
+                if key in self._seen:
+                    self._judged[key] = self._seen[key]
+                self._put(replace(slot, state="unloaded", reason="it was unloaded; load it again", classifier=None))
 
-    def _file_of(self, name: str, version: str) -> Sighting:
+    def _files_of(self, name: str, version: str | None) -> list[Sighting]:
+        """The asked files as they lie there now. Says nothing of other versions: who loads one may not poll."""
         try:
-            now = self._announced(self._listing())
+            found = self._listing()
         except OSError as error:
             raise ModelFileError(f"the repository cannot be read: {error.strerror}", "check its folder") from error
-        sighting = now.get(_key(self._registry.slot(name, version).entry))
-        if sighting is None:
-            raise ModelFileError(f"the file of {name} version {version} is gone", "put it back, then load it")
-        return sighting
+        asked = (entry for entry in found.entries if entry.name == name and version in (None, str(entry.version)))
+        now = self._announced(replace(found, entries=tuple(asked)))
+        there = [now[key] for slot in self._slots(name, version) if (key := _key(slot.entry)) in now]
+        if not there:
+            gone = f"{name} version {version}" if version else f"every version of {name}"
+            raise ModelFileError(f"the file of {gone} is gone", "put it back, then load it")
+        return there
+
+    def _slots(self, name: str, version: str | None) -> list[Slot]:
+        return self._registry.slots(name) if version is None else [self._registry.slot(name, version)]
 
     def _look(self, *, at_once: bool) -> None:
         with self._changing:
@@ -223,6 +233,10 @@ class Watcher:
 
     def _slot(self, entry: Entry) -> Slot:
         return self._registry.slot(entry.name, str(entry.version))
+
+
+def _failure(slot: Slot) -> str:
+    return f"version {slot.entry.version}: {slot.reason or 'its file is still being written'}"
 
 
 def _key(entry: Entry) -> tuple[str, int]:

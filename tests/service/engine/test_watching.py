@@ -359,6 +359,40 @@ def test_loading_an_unknown_name_or_version_names_what_there_is(watched: Watched
         watched.watcher.unload("tiny", "2")
 
 
+def test_loading_a_model_loads_each_of_its_versions_and_announces_nothing_else(watched: Watched) -> None:
+    watched.watcher.unload("tiny", "1")
+    watched.put(2)
+    other = path_of(watched.folder, "other", 1)
+    other.parent.mkdir(parents=True)
+    other.write_bytes(network(3))
+    watched.watcher.load("tiny")
+    assert [(slot.entry.version, slot.state) for slot in watched.registry.slots("tiny")] == [(2, "ready"), (1, "ready")]
+    assert watched.registry.names() == ["tiny"]
+
+
+def test_loading_a_model_names_each_version_that_cannot_be_and_loads_the_others(watched: Watched) -> None:
+    for version, data in ((2, b"not a model"), (3, None), (4, b"neither")):
+        watched.put(version, data)
+    with pytest.raises(ModelFileError, match=r"^version 4: model_corrupt.*, version 2: model_corrupt") as refusal:
+        watched.watcher.load("tiny")
+    assert "version 3" not in str(refusal.value)
+    assert watched.registry.classifier("tiny").version == 3
+
+
+def test_loading_a_model_without_files_says_so(watched: Watched) -> None:
+    path_of(watched.folder, "tiny", 1).unlink()
+    with pytest.raises(ModelFileError, match="the file of every version of tiny is gone; put it back"):
+        watched.watcher.load("tiny")
+
+
+def test_unloading_a_model_unloads_each_of_its_versions(watched: Watched) -> None:
+    watched.put(2)
+    watched.watcher.load("tiny")
+    watched.watcher.unload("tiny")
+    watched.look(3)
+    assert {slot.state for slot in watched.registry.slots("tiny")} == {"unloaded"}
+
+
 def test_without_an_interval_the_folder_is_looked_at_once(tmp_path: Path) -> None:
     repository = Watched(tmp_path)
     repository.put(1)
