@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 
 from service import __version__
-from service.api import health, protocol_models
+from service.api import health, protocol_models, protocol_repository
 from service.api.classify import image_limits
 from service.api.dependencies import AllServices, ModelName, NamedClassifier, Services
 from service.api.protocol_answer import LENGTH_HEADER, Wishes, check_size, packed, wishes
@@ -27,14 +26,12 @@ from service.engine.registry import Slot
 from service.errors import (
     InvalidParameterError,
     InvalidTensorError,
-    MalformedBodyError,
     ModelOutputInvalidError,
     NotAClassifierError,
-    SwitchedOffError,
-    shown,
 )
 
 router = APIRouter(prefix="/v2", include_in_schema=False)
+router.include_router(protocol_repository.router)
 
 EXTENSIONS = (
     "classification",
@@ -44,6 +41,7 @@ EXTENSIONS = (
     "parameters",
     "statistics",
 )
+UNLOADING = "model_repository(unload_dependents)"
 _MODEL = "/models/{model}"
 _VERSION = "/models/{model}/versions/{version}"
 _OF_THE_INPUT: tuple[type[Exception], ...] = (ModelOutputInvalidError, *RUNTIME_ERRORS)
@@ -51,8 +49,14 @@ _FEW = 4096  # scores that are packed in less time than a thread takes to start 
 
 
 @router.get("")
-async def server() -> dict[str, Any]:
-    return {"name": "fovea", "version": __version__, "extensions": EXTENSIONS}
+async def server(services: AllServices) -> dict[str, Any]:
+    """What is advertised works: without a token nobody can unload, and `model_repository` is the index."""
+    managed = services.settings.management_token is not None
+    return {
+        "name": "fovea",
+        "version": __version__,
+        "extensions": [*EXTENSIONS, UNLOADING] if managed else EXTENSIONS,
+    }
 
 
 @router.get("/health/live")
@@ -105,30 +109,6 @@ async def statistics(services: AllServices, model: ModelName) -> dict[str, Any]:
 async def version_statistics(services: AllServices, classifier: NamedClassifier) -> dict[str, Any]:
     slots = services.registry.slots(classifier.name)
     return _statistics(services, [slot for slot in slots if slot.entry.version == classifier.version])
-
-
-class IndexRequest(BaseModel):
-    ready: bool = False
-
-
-@router.post("/repository/index")
-async def index(request: Request, services: AllServices) -> list[dict[str, str]]:
-    """Every version and its state; the body may be empty, which most clients send."""
-    try:
-        asked = IndexRequest.model_validate_json(await request.body() or b"{}")
-    except ValidationError as error:
-        raise MalformedBodyError("the body cannot be read", 'send nothing, or {"ready": true}') from error
-    names = services.registry.names()
-    slots = [slot for name in names for slot in services.registry.slots(name)]
-    return protocol_models.index([slot for slot in slots if slot.classifier or not asked.ready])
-
-
-@router.post("/repository/models/{model}/load")
-@router.post("/repository/models/{model}/unload")
-async def load_or_unload(model: ModelName) -> None:
-    raise SwitchedOffError(
-        f"loading and unloading {shown(model)} over HTTP is switched off", "change the files of the repository instead"
-    )
 
 
 @router.post(_MODEL + "/infer")

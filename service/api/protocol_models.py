@@ -88,7 +88,7 @@ def index(slots: Sequence[Slot]) -> list[dict[str, str]]:
             "name": slot.entry.name,
             "version": str(slot.entry.version),
             "state": "UNAVAILABLE" if slot.state == "unloaded" else slot.state.upper(),
-            "reason": slot.reason or "",
+            "reason": "unloaded" if slot.state == "unloaded" else slot.reason or "",
         }
         for slot in slots
     ]

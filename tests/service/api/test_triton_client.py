@@ -229,7 +229,7 @@ def test_statistics_count_inputs_and_runs(server: triton.InferenceServerClient) 
         (lambda s: s.get_model_config("broken"), "503", "model_corrupt"),
         (lambda s: s.get_trace_settings(), "404", "Not Found"),
         (lambda s: s.get_system_shared_memory_status(), "404", "Not Found"),
-        (lambda s: s.load_model("grey"), "403", "loading and unloading 'grey' over HTTP is switched off; "),
+        (lambda s: s.load_model("grey"), "403", "switched off; start the service with FOVEA_MANAGEMENT_TOKEN"),
         (lambda s: s.unload_model("grey"), "403", "switched off"),
         (lambda s: s.infer("upscaler", [tensor(BATCH)]), "400", "its layer-shapes and feature-maps work"),
         (lambda s: s.infer("foreign", [tensor(BATCH)]), "400", "send FP32, or images as BYTES"),
