@@ -15,10 +15,10 @@ from service import __version__
 from service.api import health, protocol_models, protocol_repository
 from service.api.classify import image_limits
 from service.api.dependencies import AllServices, ModelName, NamedClassifier, Services
-from service.api.protocol_answer import LENGTH_HEADER, Wishes, check_size, packed, wishes
+from service.api.protocol_answer import Wishes, check_size, packed, wishes
 from service.api.protocol_compression import compressed, decompressed
 from service.api.protocol_inputs import Prepared, prepared
-from service.api.protocol_request import InferRequest, parsed
+from service.api.protocol_request import LENGTH_HEADER, InferRequest, parsed
 from service.arrays import Scores
 from service.engine.classifier import Classifier
 from service.engine.devices import RUNTIME_ERRORS

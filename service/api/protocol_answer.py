@@ -11,14 +11,13 @@ import numpy as np
 from pydantic_core import to_json as json_bytes
 
 from service.api.protocol_models import SCORES
-from service.api.protocol_request import InferRequest
+from service.api.protocol_request import LENGTH_HEADER, InferRequest
 from service.api.tensor_codec import to_binary, to_json
 from service.arrays import Scores
 from service.engine.classifier import Classifier
 from service.engine.network_interface import ClassOutput
 from service.errors import AnswerTooLargeError, InvalidParameterError, InvalidTensorError, shown
 
-LENGTH_HEADER = "Inference-Header-Content-Length"
 _JSON_BYTES = 20  # a score as decimal text, most of the time less
 _CLASS_BYTES = 40  # "value:index:label" with a label of common length
 
@@ -40,6 +39,8 @@ def wishes(request: InferRequest | None, output: ClassOutput) -> Wishes:
         listed = ", ".join(shown(name) for name in asked[:4])
         raise InvalidTensorError(f"the outputs asked for are {listed}", f"ask for {output.name!r} once, or for none")
     parameters = request.outputs[0].parameters if request.outputs else {}
+    if "shared_memory_region" in parameters:
+        raise InvalidTensorError("shared memory is not written here", "ask for the output without it")
     binary = parameters.get("binary_data", request.parameters.get("binary_data_output", False))
     classes = parameters.get("classification", 0)
     if not isinstance(binary, bool):

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from service.api.tensor_codec import from_binary, from_json
 from service.errors import InvalidTensorError, MalformedBodyError, shown
 
+LENGTH_HEADER = "Inference-Header-Content-Length"
 _MOST = 64  # fields in one list or object of the JSON; the models here have one input and one output
 _REMEDY = "see the Open Inference Protocol V2 for the form of an infer request"
 
-Parameters = Annotated[dict[str, StrictBool | StrictInt | StrictFloat | StrictStr], Field(max_length=_MOST)]
+# KServe and MLServer take null for what is left out.
+Parameters = Annotated[
+    dict[str, StrictBool | StrictInt | StrictFloat | StrictStr],
+    Field(max_length=_MOST),
+    BeforeValidator(lambda sent: {} if sent is None else sent),
+]
 Shape = Annotated[list[Annotated[int, Field(strict=True, ge=0, lt=2**63)]], Field(max_length=8)]
 
 
@@ -36,7 +42,9 @@ class InferRequest(BaseModel):
     id: str | None = Field(default=None, max_length=1024)
     parameters: Parameters = {}
     inputs: list[SentTensor] = Field(min_length=1, max_length=_MOST)
-    outputs: list[AskedOutput] = Field(default=[], max_length=_MOST)
+    outputs: Annotated[
+        list[AskedOutput], Field(max_length=_MOST), BeforeValidator(lambda sent: [] if sent is None else sent)
+    ] = []
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,10 @@ def parsed(body: bytes, header_length: str | None) -> Body:
         return Body(InferRequest.model_validate_json(body[:length]), memoryview(body)[length:])
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the JSON"
-        raise MalformedBodyError(f"{shown(place)[1:-1]} cannot be read: {shown(first['msg'], 120)}", _REMEDY) from error
+        # Two of the clients keep this header in the caller's dict and send it again with the next body.
+        json_part = "the JSON" if header_length is None else f"the JSON of {length:,} bytes, as {LENGTH_HEADER} says,"
+        place = shown(".".join(map(str, first["loc"])))[1:-1] or json_part
+        raise MalformedBodyError(f"{place} cannot be read: {shown(first['msg'], 120)}", _REMEDY) from error
 
 
 def array_of(tensor: SentTensor, binary: memoryview) -> np.ndarray:
@@ -81,7 +91,7 @@ def _json_length(stated: str | None, available: int) -> int:
         return available
     if not stated.isdecimal() or int(stated[:20]) > available:
         raise MalformedBodyError(
-            f"Inference-Header-Content-Length {shown(stated)} with a body of {available:,} bytes",
+            f"{LENGTH_HEADER} {shown(stated)} with a body of {available:,} bytes",
             "state the bytes of the JSON part, before compression",
         )
     return int(stated)

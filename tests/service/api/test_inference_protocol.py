@@ -1,4 +1,4 @@
-"""The exact answers of the protocol, and the habits of KServe's client, which is not installed here."""
+"""The exact answers of the protocol, asked by a plain HTTP client."""
 
 import base64
 import json
@@ -93,6 +93,24 @@ def test_an_outputs_own_wish_goes_before_the_requests(client: httpx.Client) -> N
     assert LENGTH not in client.post(URL, json=both).headers
 
 
+def test_no_classes_asked_for_are_all_scores(client: httpx.Client, logits: Any) -> None:
+    sent = {**request(), "outputs": [{"name": "logits", "parameters": {"classification": 0}}]}
+    assert scores(client.post(URL, json=sent)) == logits
+
+
+def test_parameters_are_not_echoed(client: httpx.Client) -> None:
+    sent = {**request(parameters={"a": 1}), "parameters": {"priority": 2, "sequence_id": 3, "mine": "x"}}
+    answer = client.post(URL, json=sent).json()
+    assert "parameters" not in answer
+    assert "parameters" not in answer["outputs"][0]
+
+
+def test_a_deadline_of_the_request_that_passes_is_a_504_of_the_protocol(client: httpx.Client) -> None:
+    answer = client.post(URL, json={**request(), "parameters": {"timeout": 1}})
+    assert (answer.status_code, answer.headers["content-type"]) == (504, "application/json")
+    assert answer.json() == {"error": "no answer within 1e-06 s; try again, or send fewer images per request"}
+
+
 def test_health_is_the_json_that_kserve_reads(client: httpx.Client) -> None:
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
@@ -122,7 +140,15 @@ def test_the_index_can_be_limited_to_what_is_ready(client: httpx.Client) -> None
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/v2/nowhere", 404), ("GET", URL, 405), ("PUT", "/v2", 405)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/nowhere", 404),
+        ("POST", "/v2/models/grey/generate", 404),
+        ("POST", "/v2/models/grey/infer_stream", 404),
+        ("POST", "/v2/logging", 404),
+        ("GET", URL, 405),
+        ("PUT", "/v2", 405),
+    ],
 )
 def test_what_is_no_route_is_an_error_of_the_protocol(
     client: httpx.Client, method: str, path: str, status: int

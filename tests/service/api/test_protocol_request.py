@@ -29,6 +29,8 @@ BYTES = {"datatype": "BYTES", "shape": [1]}
         ({"outputs": [{"name": "logits"}] * 2, **request()}, "ask for 'logits' once"),
         ({"outputs": [{"name": "logits", "parameters": {"classification": -1}}], **request()}, "classification=-1"),
         ({"outputs": [{"name": "logits", "parameters": {"classification": True}}], **request()}, "classification=True"),
+        ({"outputs": {}, **request()}, "outputs cannot be read"),
+        ({"outputs": [{"name": "logits", "parameters": {"shared_memory_region": "r"}}], **request()}, "not written"),
         (request(name="x" * 10_000), "send exactly one, named 'image'"),
         (request(datatype="FP32"), "send UINT8, or images as BYTES"),
         (request(datatype="STRING"), "send UINT8, or images as BYTES"),
@@ -69,6 +71,13 @@ def test_a_length_that_is_none_of_the_body_is_refused(client: httpx.Client, leng
     answer = client.post(URL, content=b" " * 64, headers={LENGTH: length})
     assert answer.status_code == 400
     assert f"{LENGTH} '{length}' with a body of 64 bytes" in answer.json()["error"]
+
+
+def test_a_length_that_cuts_the_json_is_named(client: httpx.Client) -> None:
+    """tritonclient's asyncio client and KServe's leave the header in the caller's dict, so it comes again."""
+    answer = client.post(URL, json=request(), headers={LENGTH: "20"})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(f"the JSON of 20 bytes, as {LENGTH} says, cannot be read: ")
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 63, b"\0" * 65])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.http as triton  # type: ignore[import-untyped]  # it ships no annotations
@@ -16,7 +17,7 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 
 from service.app import create_app
 from service.settings import Settings
-from tests.service.api.conftest import NAMES, pixels, png, served
+from tests.service.api.conftest import NAMES, pixels, png, served, until
 from tests.service.api.test_classify import logits_of
 
 BATCH = np.stack([pixels(1), pixels(2), pixels(3)])[..., None]
@@ -64,8 +65,21 @@ def images(*files: bytes) -> triton.InferInput:
     return sent
 
 
-def wanted(**wishes: Any) -> list[triton.InferRequestedOutput]:
-    return [triton.InferRequestedOutput("logits", **wishes)]
+def wanted(name: str = "logits", **wishes: Any) -> list[triton.InferRequestedOutput]:
+    return [triton.InferRequestedOutput(name, **wishes)]
+
+
+def other(datatype: str, values: np.ndarray) -> triton.InferInput:
+    """A tensor of a datatype that no network here takes."""
+    sent = triton.InferInput("image", list(values.shape), datatype)
+    sent.set_data_from_numpy(values)
+    return sent
+
+
+def shared(item: Any) -> Any:
+    """An input or output that lies in shared memory."""
+    item.set_shared_memory("region", 192)
+    return item
 
 
 @pytest.fixture(scope="module")
@@ -227,8 +241,20 @@ def test_statistics_count_inputs_and_runs(server: triton.InferenceServerClient) 
         (lambda s: s.get_model_metadata("grey", "7"), "404", "has no version '7'; its versions: 1"),
         (lambda s: s.get_model_metadata("a/b"), "404", "see GET /v2 for the extensions"),
         (lambda s: s.get_model_config("broken"), "503", "model_corrupt"),
-        (lambda s: s.get_trace_settings(), "404", "Not Found"),
-        (lambda s: s.get_system_shared_memory_status(), "404", "Not Found"),
+        (lambda s: s.get_model_metadata("grey", "01"), "404", "has no version '01'; its versions: 1"),
+        (lambda s: s.get_trace_settings(), "404", "see GET /v2 for the extensions"),
+        (lambda s: s.update_trace_settings("grey", {"trace_rate": "1"}), "404", "see GET /v2 for the extensions"),
+        (lambda s: s.get_log_settings(), "404", "see GET /v2 for the extensions"),
+        (lambda s: s.get_system_shared_memory_status(), "404", "see GET /v2 for the extensions"),
+        (lambda s: s.get_cuda_shared_memory_status(), "404", "see GET /v2 for the extensions"),
+        (lambda s: s.register_system_shared_memory("r", "/r", 8), "404", "see GET /v2 for the extensions"),
+        (lambda s: s.unregister_system_shared_memory(), "404", "see GET /v2 for the extensions"),
+        (lambda s: s.infer("grey", [shared(tensor(BATCH))]), "400", "shared memory is not read here; send `data`"),
+        (lambda s: s.infer("grey", [tensor(BATCH)], outputs=[shared(*wanted())]), "400", "memory is not written here"),
+        (lambda s: s.infer("grey", [tensor(BATCH)], outputs=wanted("scores")), "400", "ask for 'logits' once"),
+        (lambda s: s.infer("grey", [tensor(BATCH)], outputs=wanted() * 2), "400", "ask for 'logits' once"),
+        (lambda s: s.infer("grey", [other("INT64", BATCH.astype(np.int64))]), "400", "datatype 'INT64'; send UINT8"),
+        (lambda s: s.infer("grey", [other("BF16", BATCH.astype(ml_dtypes.bfloat16))]), "400", "'BF16'; send UINT8"),
         (lambda s: s.load_model("grey"), "403", "switched off; start the service with FOVEA_MANAGEMENT_TOKEN"),
         (lambda s: s.unload_model("grey"), "403", "switched off"),
         (lambda s: s.infer("upscaler", [tensor(BATCH)]), "400", "its layer-shapes and feature-maps work"),
@@ -250,14 +276,38 @@ def test_the_client_reads_every_error_as_a_sentence_with_its_remedy(
     assert "exception occurred in the client" not in refusal.value.message()
 
 
-def test_under_a_proxy_prefix(repository: Path) -> None:
+def test_under_a_proxy_prefix_that_the_proxy_strips_or_not(repository: Path, expected: np.ndarray) -> None:
     with served(create_app(Settings(models=repository, provider="cpu", root_path="/vision"))) as client:
-        server = triton.InferenceServerClient(f"{address(client)}/vision")
-        assert server.is_server_live()
-        with pytest.raises(InferenceServerException) as refusal:
-            server.get_model_metadata("nobody")
-        assert refusal.value.message().startswith("no model named 'nobody'; ")
-        server.close()
+        for path in ("/vision", ""):
+            server = triton.InferenceServerClient(f"{address(client)}{path}")
+            until(lambda: bool(server.is_model_ready("grey")))  # noqa: B023 - called in this turn
+            assert server.infer("grey", [tensor(BATCH)]).as_numpy("logits") == close_to(expected)
+            with pytest.raises(InferenceServerException) as refusal:
+                server.get_model_metadata("nobody")
+            assert refusal.value.message().startswith("no model named 'nobody'; ")
+            server.close()
+
+
+def test_the_clients_asynchronous_call(server: triton.InferenceServerClient, expected: np.ndarray) -> None:
+    assert server.async_infer("grey", [tensor(BATCH)]).get_result().as_numpy("logits") == close_to(expected)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_body_that_the_client_made_for_another_http_library(
+    client: httpx.Client, expected: np.ndarray, binary: bool
+) -> None:
+    made = triton.InferenceServerClient.generate_request_body
+    body, length = made([tensor(BATCH, binary=binary)], outputs=wanted(binary_data=binary))
+    headers = {"Inference-Header-Content-Length": str(length)} if length else {}
+    answer = client.post("/v2/models/grey/infer", content=body, headers=headers)
+    length = int(answer.headers.get("Inference-Header-Content-Length", 0)) or None
+    found = triton.InferenceServerClient.parse_response_body(answer.content, header_length=length)
+    assert found.as_numpy("logits") == close_to(expected)
+
+
+def test_query_parameters_do_no_harm(server: triton.InferenceServerClient) -> None:
+    assert server.get_model_metadata("grey", query_params={"a": "b"})["name"] == "grey"
+    assert server.infer("grey", [tensor(BATCH)], query_params={"a": 1}).as_numpy("logits").shape == (3, 4)
 
 
 def test_the_asyncio_client_reads_metadata_although_it_asks_for_compression(client: httpx.Client) -> None:
@@ -281,10 +331,16 @@ def test_the_asyncio_client_takes_a_large_answer_compressed(client: httpx.Client
     assert answer.as_numpy("logits").shape == (600, 4)
 
 
-def test_the_asyncio_client_infers_with_the_headers_of_mlserver(client: httpx.Client) -> None:
-    headers = {"content-type": "application/json", "seldon-puid": "1"}
-    answer = asked(client, lambda server: server.infer("grey", [tensor(BATCH)], headers=headers))
-    assert answer.as_numpy("logits").shape == (3, 4)
+@pytest.mark.parametrize("binary", [True, False])
+def test_the_asyncio_client_infers_with_the_headers_of_mlserver(
+    client: httpx.Client, expected: np.ndarray, binary: bool
+) -> None:
+    """It says that binary bodies are JSON, too."""
+    headers = {"content-type": "application/json", "seldon-puid": "a3a5-b202", "x-request-id": "a3a5-b202"}
+    sent = {"inputs": [tensor(BATCH, binary=binary)], "outputs": wanted(binary_data=binary), "request_id": "a3a5-b202"}
+    answer = asked(client, lambda server: server.infer("grey", **sent, headers=headers))
+    assert answer.as_numpy("logits") == close_to(expected)
+    assert answer.get_response()["id"] == "a3a5-b202"
 
 
 def test_the_asyncio_client_reads_errors(client: httpx.Client) -> None:
