@@ -7,12 +7,14 @@ import httpx
 import numpy as np
 import onnx
 import pytest
+import tritonclient.http as triton  # type: ignore[import-untyped]  # it ships no annotations
 from onnx import TensorProto, helper
 
 from service.settings import Settings
 from tests import tiny_models
 from tests.service.api.conftest import put, ready
 from tests.service.api.test_inference_protocol import LENGTH, URL, request, with_binary
+from tests.service.api.test_triton_client import address
 
 
 def test_a_body_of_no_kind_says_what_would_do(client: httpx.Client) -> None:
@@ -59,9 +61,9 @@ def peculiar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
         yield client
 
 
-def zeros(*shape: int, datatype: str = "FP32") -> tuple[bytes, dict[str, str]]:
-    data = np.zeros(shape, np.float16 if datatype == "FP16" else np.float32).tobytes()
-    sent = {"name": "image", "shape": shape, "datatype": datatype, "parameters": {"binary_data_size": len(data)}}
+def zeros(*shape: int) -> tuple[bytes, dict[str, str]]:
+    data = np.zeros(shape, np.float32).tobytes()
+    sent = {"name": "image", "shape": shape, "datatype": "FP32", "parameters": {"binary_data_size": len(data)}}
     return with_binary({"inputs": [sent]}, data)
 
 
@@ -88,8 +90,11 @@ def test_a_size_that_the_network_cannot_take_is_the_clients_error(
 
 
 def test_half_precision_goes_in_as_binary_only_and_comes_out_as_fp32(peculiar: httpx.Client) -> None:
-    answer = inferred(peculiar, "half", zeros(1, 3, 8, 8, datatype="FP16")).json()
-    assert answer["outputs"][0]["datatype"] == "FP32"
+    sent = triton.InferInput("image", [1, 3, 8, 8], "FP16")
+    sent.set_data_from_numpy(np.zeros((1, 3, 8, 8), np.float16))
+    with triton.InferenceServerClient(address(peculiar)) as server:
+        assert server.get_model_metadata("half")["inputs"][0]["datatype"] == "FP16"
+        assert server.infer("half", [sent]).as_numpy("logits").dtype == np.float32
     as_json = {"inputs": [{"name": "image", "shape": [1, 3, 8, 8], "datatype": "FP16", "data": [0] * 192}]}
     refusal = peculiar.post("/v2/models/half/infer", json=as_json)
     assert (refusal.status_code, "FP16 has no JSON form; send it as binary data" in refusal.text) == (400, True)

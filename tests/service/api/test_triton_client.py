@@ -325,6 +325,18 @@ def test_the_asyncio_client_infers(client: httpx.Client, expected: np.ndarray, o
     assert answer.as_numpy("logits") == close_to(expected)
 
 
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_the_asyncio_client_sends_images_compressed_and_gets_labels(
+    client: httpx.Client, expected: np.ndarray, algorithm: str
+) -> None:
+    sent = images(*(png(picture[..., 0]) for picture in BATCH))
+    wish = {"outputs": wanted(class_count=1), "request_compression_algorithm": algorithm, "request_id": "abc-2"}
+    answer = asked(client, lambda server: server.infer("grey", [sent], **wish))
+    labels = [text.decode().split(":")[2] for (text,) in answer.as_numpy("logits")]
+    assert labels == [NAMES[index] for index in expected.argmax(1)]
+    assert answer.get_response()["id"] == "abc-2"
+
+
 def test_the_asyncio_client_takes_a_large_answer_compressed(client: httpx.Client) -> None:
     many, json_only = np.repeat(BATCH, 200, axis=0), wanted(binary_data=False)
     answer = asked(client, lambda server: server.infer("grey", [tensor(many)], outputs=json_only))
