@@ -10,6 +10,7 @@ import resource
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,23 +29,45 @@ def verdicts(paths: Sequence[Path], timeout_seconds: float = TIMEOUT_SECONDS) ->
     return _verdicts(paths, timeout_seconds, None)
 
 
-def begun(paths: Sequence[Path]) -> Callable[[Sequence[Path]], Verdicts]:
+class EarlyTrial:
     """`verdicts` whose process starts now, so that it works while the caller still imports its server.
 
     It serves the first call, if that asks for the same files and none has changed; later calls start their own.
     """
-    stamps = [(path, stamp(path)) for path in paths]
-    waiting = [_process(paths)] if paths else []
 
-    def verdicts_of(asked: Sequence[Path]) -> Verdicts:
-        started = waiting.pop() if waiting else None
-        if started is not None and [(path, stamp(path)) for path in asked] != stamps:
-            started.kill()
-            started.communicate()
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._stamps = {path: stamp(path) for path in paths}
+        self._process = _process(paths) if paths else None
+
+    def __call__(self, paths: Sequence[Path]) -> Verdicts:
+        started, self._process = self._process, None
+        if started is not None and {path: stamp(path) for path in paths} != self._stamps:
+            _end(started)
             started = None
-        return _verdicts(asked, TIMEOUT_SECONDS, started)
+        return _verdicts(paths, TIMEOUT_SECONDS, started)
 
-    return verdicts_of
+    def within(self, seconds: float) -> Callable[[Sequence[Path]], Verdicts]:
+        """What is found by then, for processes yet to be forked: they ask again only of what is not known or changed.
+
+        Waits until then at most.
+        """
+        known: dict[tuple[Path, object], str | None] = {}
+        if self._process is not None:
+            until = time.monotonic() + seconds
+            for path in self._stamps:
+                line = _line(self._process, until - time.monotonic())
+                if not line:
+                    break
+                known[path, self._stamps[path]] = json.loads(line)
+            _end(self._process)
+            self._process = None
+
+        def remembered(paths: Sequence[Path]) -> Verdicts:
+            unknown = [path for path in paths if (path, stamp(path)) not in known]
+            yield from ((path, known[path, stamp(path)]) for path in paths if path not in unknown)
+            yield from verdicts(unknown)
+
+        return remembered
 
 
 def _verdicts(paths: Sequence[Path], timeout_seconds: float, started: "subprocess.Popen[bytes] | None") -> Verdicts:
@@ -61,22 +84,33 @@ def _verdicts(paths: Sequence[Path], timeout_seconds: float, started: "subproces
 
 def _process(paths: Sequence[Path]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "service.engine.trial", *map(str, paths)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own module
+    # Unbuffered: lines read ahead into a buffer would be invisible to `select`.
+    return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
 
 
 def _answer(process: subprocess.Popen[bytes], timeout_seconds: float) -> str | None:
     """The reason the process gave for its next file, None where it accepts it; kills a process that gives none."""
-    assert process.stdout is not None  # noqa: S101 - for the type: it was opened as a pipe
-    readable, _, _ = select.select([process.stdout], [], [], timeout_seconds)
-    line = process.stdout.readline() if readable else b""
+    line = _line(process, timeout_seconds)
     if line:
         reason: str | None = json.loads(line)
         return reason
     process.kill()
     code = process.wait()
-    if not readable:
+    if line is None:
         return f"smoke_test_failed: loading and one run took over {timeout_seconds:g} s"
     return f"smoke_test_failed: loading it ended a process with code {code}"
+
+
+def _line(process: subprocess.Popen[bytes], timeout_seconds: float) -> bytes | None:
+    """The next answer, empty where the process ended, None where it takes too long."""
+    assert process.stdout is not None  # noqa: S101 - for the type: it was opened as a pipe
+    readable, _, _ = select.select([process.stdout], [], [], max(timeout_seconds, 0))
+    return process.stdout.readline() if readable else None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
 
 
 def _try(path: Path) -> str | None:

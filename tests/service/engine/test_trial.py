@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from service.engine.trial import begun, verdicts
+from service.engine.trial import EarlyTrial, verdicts
 from tests import tiny_models
 
 HOSTILE = Path(os.environ.get("FOVEA_DATA", "../shared/data")) / "hostile-models"
@@ -57,19 +57,38 @@ def test_a_refused_file_has_its_code_and_remedy(tmp_path: Path) -> None:
 def test_files_tried_ahead_are_tried_again_when_asked_again(tmp_path: Path) -> None:
     """A repository of one file asks for the same list when that file is replaced."""
     path = written(tmp_path / "own.onnx", tiny_models.classifier().SerializeToString())
-    trial = begun([path])
+    trial = EarlyTrial([path])
     assert list(trial([path])) == [(path, None)]
     assert list(trial([path])) == [(path, None)]
 
 
 def test_a_file_that_changed_after_it_was_tried_ahead_is_tried_anew(tmp_path: Path) -> None:
     path = written(tmp_path / "own.onnx", tiny_models.classifier().SerializeToString())
-    trial = begun([path])
+    trial = EarlyTrial([path])
     assert list(verdicts([path])) == [(path, None)]  # meanwhile the one that was begun has its verdict too
     written(path, b"<html>")
     ((_, reason),) = trial([path])
     assert reason is not None
     assert reason.startswith("model_corrupt: ")
+
+
+def test_what_was_found_before_a_fork_is_remembered_and_only_what_changed_is_tried_again(tmp_path: Path) -> None:
+    good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
+    bad = written(tmp_path / "bad.onnx", b"<html>")
+    trial = EarlyTrial([good, bad]).within(60.0)
+    first = dict(trial([good, bad]))
+    assert first[good] is None
+    assert str(first[bad]).startswith("model_corrupt: ")
+    written(bad, tiny_models.classifier(seed=1).SerializeToString())
+    assert dict(trial([good, bad])) == {good: None, bad: None}
+
+
+def test_a_fork_does_not_wait_for_a_file_that_takes_long(tmp_path: Path) -> None:
+    good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
+    slow = written(tmp_path / "slow.onnx", counting(2**62))
+    trial = EarlyTrial([good, slow])
+    found = trial.within(5.0)([good])
+    assert dict(found) == {good: None}
 
 
 @pytest.mark.skipif(not HOSTILE.is_dir(), reason="needs hostile-models in FOVEA_DATA")

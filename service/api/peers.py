@@ -1,0 +1,53 @@
+"""The other worker processes of the service: what one is told to load or unload, all do.
+
+Each listens on a socket file of its own as well, where it gets the same request again. Knows no route.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+
+from service.errors import PeerFailedError
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The socket files of the others; none where the service is one process."""
+
+    addresses: Sequence[Path] = ()
+
+    async def repeat(self, request: Request) -> None:
+        """Has every other worker answer the same request, one after the other; nothing where a worker asks already.
+
+        Raises PeerFailedError with the first answer that is not 200.
+        """
+        if request.scope["server"][1] is None:  # it came over a socket file
+            return
+        body = await request.body()
+        for address in self.addresses:
+            status, answer = await _asked(address, _written(request, body))
+            if status != 200:
+                raise PeerFailedError(status, answer)
+
+
+def _written(request: Request, body: bytes) -> bytes:
+    token = request.headers.get("authorization", "")
+    head = (
+        f"{request.method} {request.url.path} HTTP/1.1\r\nhost: worker\r\nconnection: close\r\n"
+        f"authorization: {token}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode("latin-1") + body
+
+
+async def _asked(address: Path, request: bytes) -> tuple[int, str]:
+    """The status and the body of the answer."""
+    reader, writer = await asyncio.open_unix_connection(str(address))
+    try:
+        writer.write(request)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        return int(head.split(maxsplit=2)[1]), body.decode(errors="replace")
+    finally:
+        writer.close()

@@ -1,0 +1,102 @@
+"""Several processes of the service on one port: forked once everything is imported, started again when one ends.
+
+Each has a listening socket of its own on the same port, so that the kernel shares the connections out. The sockets
+belong to the parent: what arrives while a worker is started again waits for it. Knows nothing of what a worker does.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+_QUICK_END_SECONDS = 1.0  # who ends sooner is started again after a second, not in a busy circle
+
+log = logging.getLogger("fovea")
+
+
+def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """Bound to the same port, any free one for 0. Raises OSError where it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found: list[socket.socket] = []
+    for _ in range(count):
+        one = socket.socket(family, socket.SOCK_STREAM)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.bind((host, found[0].getsockname()[1] if found else port))
+        found.append(one)
+    return found
+
+
+def supervise(count: int, work: Callable[[int], int], ended: Callable[[int], None] = lambda _: None) -> int:
+    """Runs `work(0)` to `work(count - 1)` in a process each, until SIGTERM or SIGINT; then lets them finish.
+
+    `work` returns an exit code. `ended` is told which one ended before that is started again. Call it while one
+    thread runs. Returns 0 once all have stopped as asked.
+    """
+    return _Supervisor(count, work, ended).run()
+
+
+class _Supervisor:
+    def __init__(self, count: int, work: Callable[[int], int], ended: Callable[[int], None]) -> None:
+        self._count, self._work, self._ended = count, work, ended
+        self._workers: dict[int, tuple[int, float]] = {}
+        self._stopping = False
+        self._life, self._lifeline = os.pipe()
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        for index in range(self._count):
+            self._start(index)
+        codes = []
+        while self._workers:
+            process, status = os.wait()
+            index, started = self._workers.pop(process)
+            codes.append(os.waitstatus_to_exitcode(status))
+            self._ended(index)
+            if not self._stopping:
+                log.error("worker %d ended with code %d and is started again", index, codes[-1])
+                time.sleep(_QUICK_END_SECONDS if time.monotonic() - started < _QUICK_END_SECONDS else 0)
+                self._start(index)
+        return max((abs(code) for code in codes[-self._count :]), default=0)
+
+    def _start(self, index: int) -> None:
+        if self._stopping:
+            return
+        process = os.fork()
+        if process:
+            self._workers[process] = index, time.monotonic()
+            if self._stopping:  # the signal came before this process was known
+                os.kill(process, signal.SIGTERM)
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        code = 1
+        try:
+            os.close(self._lifeline)
+            threading.Thread(target=_end_with_the_parent, args=[self._life], daemon=True).start()
+            code = self._work(index)
+        except SystemExit as exit_:
+            code = exit_.code if isinstance(exit_.code, int) else 1
+        except BaseException:
+            log.exception("worker %d failed", index)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        for process in self._workers:
+            os.kill(process, number)
+
+
+def _end_with_the_parent(life: int) -> None:
+    """The pipe ends when the parent does, however it ended."""
+    os.read(life, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
