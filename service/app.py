@@ -13,16 +13,29 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
 from service import __version__
-from service.api import classify, feature_maps, health, inference_protocol, layer_shapes, management, models, page
+from service.api import (
+    classify,
+    feature_maps,
+    health,
+    inference_protocol,
+    layer_shapes,
+    management,
+    metrics,
+    models,
+    page,
+)
 from service.api.departure import ClientDeparture
 from service.api.dependencies import Services, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
+from service.api.http_counts import Counted, HttpCounts
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
+from service.engine.cells import Cells
 from service.engine.devices import Device, available_cpus, chosen_device, open_session, refuse_two_runtimes
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
+from service.engine.statistics import Statistics
 from service.engine.trial import verdicts
 from service.engine.watching import Trial, Watcher
 from service.errors import ProviderUnavailableError
@@ -32,12 +45,15 @@ from service.settings import Settings
 log = logging.getLogger("fovea")
 
 
-def create_app(settings: Settings, trial: Trial = verdicts) -> FastAPI:
+def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None = None) -> FastAPI:
     """The application. Models load in the background once it starts; /health/ready says when they answer.
 
-    `trial` is who judges a model file before it is loaded here.
+    `trial` is who judges a model file before it is loaded here. `cells` are what this application counts into, where
+    several processes serve it together; else it has its own, so two applications never see each other's counts.
     """
     refuse_two_runtimes()
+    cells = cells or Cells()
+    http_counts = HttpCounts(cells)
     app: FastAPI = FastAPIOffline(
         title="Fovea",
         version=__version__,
@@ -49,13 +65,21 @@ def create_app(settings: Settings, trial: Trial = verdicts) -> FastAPI:
             Middleware(ClientDeparture),
             Middleware(RequestIdentity),
             Middleware(ProxyPrefix, prefix=settings.root_path),
+            Middleware(Counted, counts=http_counts),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(FastLane),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.state.settings, app.state.trial = settings, trial
-    for router in (page.router, health.router, models.router, management.router, inference_protocol.router):
+    app.state.settings, app.state.trial, app.state.cells, app.state.http_counts = settings, trial, cells, http_counts
+    for router in (
+        page.router,
+        health.router,
+        metrics.router,
+        models.router,
+        management.router,
+        inference_protocol.router,
+    ):
         app.include_router(router)
     _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
     describe_problems(app)
@@ -76,7 +100,7 @@ def _operation_id(route: Any) -> str:  # APIRoute, or what FastAPI puts in its p
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services = _services(app.state.settings)
+    services = _services(app.state.settings, Statistics(app.state.cells))
     app.state.services = services
     app.state.watcher = _watcher(services, app.state.trial)
     stop = threading.Event()
@@ -89,14 +113,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services.inspectors.shutdown()
 
 
-def _services(settings: Settings) -> Services:
+def _services(settings: Settings, statistics: Statistics) -> Services:
     device, problem = _device(settings)
     return Services(
         settings=settings,
         device=device,
         device_problem=problem,
         registry=Registry(),
-        scheduler=Scheduler(max_batch=settings.max_batch, max_waiting=settings.max_waiting_images),
+        scheduler=Scheduler(
+            max_batch=settings.max_batch, max_waiting=settings.max_waiting_images, statistics=statistics
+        ),
         # Feature maps always run on one CPU thread: they must never slow an answer in production.
         prefix_sessions=PrefixSessions(
             lambda model: open_session(model, Device("cpu", 1, "feature maps")), settings.prefix_cache_bytes
@@ -120,7 +146,14 @@ def _watcher(services: Services, trial: Trial) -> Watcher | None:
         log.error("no model is loaded: %s", services.device_problem)
         return None
     log.info("inference runs on %s: %s", services.device.provider, services.device.reason)
-    return Watcher(services.settings.models, services.registry, services.device, trial, services.settings.max_batch)
+    return Watcher(
+        services.settings.models,
+        services.registry,
+        services.device,
+        trial,
+        services.scheduler.statistics,
+        services.settings.max_batch,
+    )
 
 
 async def _follow(watcher: Watcher | None, poll_seconds: float, stop: threading.Event) -> None:

@@ -69,6 +69,7 @@ async def classified(sent: Sequence[Upload], services: Services, classifier: Cla
     with services.scheduler.admitted(classifier, len(sent), services.settings.request_timeout_seconds) as place:
         inputs = await _inputs(sent, services, classifier)
         decoded = time.monotonic()
+        services.scheduler.statistics.decoded(place.lane, decoded - place.arrived)
         if len(inputs) == 1 and isinstance(inputs[0], FoveaError):
             raise inputs[0]
         pieces = await _pieces(inputs, services, place)

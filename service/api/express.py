@@ -104,13 +104,17 @@ class Desk:
             for one in batch:
                 one.connection.goes_on(one.asked, one.body)
             return
+        lane, statistics = (classifier.name, classifier.version), scheduler.statistics
+        for one in batch:
+            statistics.decoded(lane, one.decoded - one.arrived)
         queued = [began - one.decoded for one in batch]
         images = sum(piece.count for piece in pieces)
-        scheduler.statistics.answered((classifier.name, classifier.version), images, queued, ended - began)
+        statistics.answered(lane, images, queued, ended - began)
         results = iter(ranked(classifier, pieces, max(one.asked.top for one in batch)))
         for one in batch:
             own = [{"predictions": next(results)["predictions"][: one.asked.top]} for _ in one.inputs]
             answer = encoded(classifier, one.sent, one.inputs, own)
+            self._app.state.http_counts.answered("POST", ROUTES[one.asked.version is not None], 200, time.monotonic() - one.arrived)
             one.connection.answers(one.asked, answer, timing(one.arrived, one.decoded, began, ended))
 
 

@@ -4,6 +4,8 @@ Unpacks, calls, packs. Never looks at Content-Type: its clients send none, or oc
 in our OpenAPI: the protocol has its own published specification.
 """
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +79,7 @@ async def models(services: AllServices) -> dict[str, list[str]]:
 
 @router.get("/models/stats")
 async def all_statistics(services: AllServices) -> dict[str, Any]:
-    names = services.registry.names()
-    return _statistics(services, [slot for name in names for slot in services.registry.slots(name)])
+    return await asyncio.to_thread(_statistics, services, services.registry.all_slots())
 
 
 @router.get(_MODEL)
@@ -102,13 +103,14 @@ async def configuration(services: AllServices, classifier: NamedClassifier) -> d
 
 @router.get(_MODEL + "/stats")
 async def statistics(services: AllServices, model: ModelName) -> dict[str, Any]:
-    return _statistics(services, services.registry.slots(model))
+    return await asyncio.to_thread(_statistics, services, services.registry.slots(model))
 
 
 @router.get(_VERSION + "/stats")
 async def version_statistics(services: AllServices, classifier: NamedClassifier) -> dict[str, Any]:
     slots = services.registry.slots(classifier.name)
-    return _statistics(services, [slot for slot in slots if slot.entry.version == classifier.version])
+    asked = [slot for slot in slots if slot.entry.version == classifier.version]
+    return await asyncio.to_thread(_statistics, services, asked)
 
 
 @router.post(_MODEL + "/infer")
@@ -117,8 +119,9 @@ async def infer(request: Request, services: AllServices, classifier: NamedClassi
     """The class scores of the sent tensor or images, or the best classes with their labels."""
     if classifier.file.output is None:
         raise NotAClassifierError(classifier.name)
-    body = await request.body()
+    body, began = await request.body(), time.monotonic()
     asked = await services.run(services.decoders, lambda: _asked(body, request.headers, services, classifier))
+    services.scheduler.statistics.decoded((classifier.name, classifier.version), time.monotonic() - began)
     scores = await _scores(asked, services, classifier)
 
     def packing() -> Response:
@@ -187,11 +190,8 @@ def _packed(scores: Scores, asked: _Asked, classifier: Classifier, accepted: str
 
 
 def _statistics(services: Services, slots: list[Slot]) -> dict[str, Any]:
+    """Runs in a thread: it reads what all workers counted."""
+    of = services.scheduler.statistics.of
     ready = [slot.entry for slot in slots if slot.classifier]
-    figures = services.scheduler.statistics.of
-    return {
-        "model_stats": [
-            protocol_models.statistics(entry.name, entry.version, figures((entry.name, entry.version)))
-            for entry in ready
-        ]
-    }
+    figures = [(entry, of((entry.name, entry.version))) for entry in ready]
+    return {"model_stats": [protocol_models.statistics(entry.name, entry.version, found) for entry, found in figures]}

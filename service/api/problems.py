@@ -88,7 +88,8 @@ async def client_left(_request: Request, _error: Exception) -> Response:
 
 
 def problem(request: Request, status: int, code: str, detail: str, remedy: str) -> JSONResponse:
-    """One error as an answer."""
+    """One error as an answer, counted by its code."""
+    request.app.state.http_counts.refused(code)
     if is_protocol(request.scope):
         return protocol_problem(status, detail, remedy)
     body = Problem(

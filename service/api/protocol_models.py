@@ -10,6 +10,7 @@ import numpy as np
 
 from service.api.tensor_codec import datatype_of
 from service.engine.classifier import Classifier
+from service.engine.durations import Durations
 from service.engine.network_interface import ImageInput
 from service.engine.registry import Slot
 from service.engine.statistics import Figures, Total
@@ -61,7 +62,7 @@ def configuration(classifier: Classifier, max_batch: int) -> dict[str, Any]:
 
 
 def statistics(name: str, version: int, figures: Figures) -> dict[str, Any]:
-    """What ran since the start. Decoding and packing are not counted: `compute_input` and `compute_output` stay 0."""
+    """What ran since the start. `compute_input` is decoding; packing is not counted: `compute_output` stays 0."""
     return {
         "name": name,
         "version": str(version),
@@ -72,12 +73,14 @@ def statistics(name: str, version: int, figures: Figures) -> dict[str, Any]:
             "success": _duration(figures.success),
             "fail": _duration(figures.failure),
             "queue": _duration(figures.queue),
-            **_compute(figures.inference),
+            "compute_input": _duration(figures.decode),
+            "compute_infer": _duration(figures.inference),
+            "compute_output": _duration(Total(figures.success.count)),
             "cache_hit": _duration(_NEVER),
             "cache_miss": _duration(_NEVER),
         },
         "response_stats": {},
-        "batch_stats": [{"batch_size": size, **_compute(total)} for size, total in sorted(figures.batches.items())],
+        "batch_stats": [{"batch_size": size, **_of_runs(total)} for size, total in sorted(figures.batches.items())],
         "memory_usage": [],
     }
 
@@ -94,10 +97,10 @@ def index(slots: Sequence[Slot]) -> list[dict[str, str]]:
     ]
 
 
-def _compute(inference: Total) -> dict[str, dict[str, int]]:
-    uncounted = _duration(Total(inference.count, 0))
+def _of_runs(inference: Total) -> dict[str, dict[str, int]]:
+    uncounted = _duration(Total(inference.count))
     return {"compute_input": uncounted, "compute_infer": _duration(inference), "compute_output": uncounted}
 
 
-def _duration(total: Total) -> dict[str, int]:
+def _duration(total: Total | Durations) -> dict[str, int]:
     return {"count": total.count, "ns": total.nanoseconds}

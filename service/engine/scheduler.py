@@ -37,9 +37,16 @@ class _Running:
 class Scheduler:
     """Every method may be called from any thread; `answered` from the event loop that waits for the answer."""
 
-    def __init__(self, *, executors: int = 1, max_batch: int = 32, max_waiting: int = 1024) -> None:
+    def __init__(
+        self,
+        *,
+        executors: int = 1,
+        max_batch: int = 32,
+        max_waiting: int = 1024,
+        statistics: Statistics | None = None,
+    ) -> None:
         self._max_waiting = max_waiting
-        self.statistics = Statistics()
+        self.statistics = statistics or Statistics()
         self._lanes = Lanes(max_batch)
         self._running: dict[int, _Running] = {}
         self._closing = False
@@ -57,6 +64,7 @@ class Scheduler:
         with self._changed:
             self._refuse_what_cannot_be_done(request)
             self._lanes.admit(request)
+            self.statistics.waits(request.lane, images)
         return request
 
     def enqueue(self, request: Request, images: InputBatch) -> None:
@@ -65,6 +73,7 @@ class Scheduler:
             if request.gone:
                 return
             self._lanes.forget(request, request.count - len(images))
+            self.statistics.left(request.lane, request.count - len(images), 0)
             request.images, request.count = images, len(images)
             self._lanes.enqueue(request)
             self._changed.notify()
@@ -156,6 +165,8 @@ class Scheduler:
             while True:
                 if batch := self._still_wanted(self._lanes.take()):
                     self._running[executor] = _begun(batch, Turn(executor))
+                    whole = sum(part.stop == part.request.count for part in batch)
+                    self.statistics.left(batch[0].request.lane, sum(part.count for part in batch), whole)
                     return batch
                 if self._lanes.ready:
                     continue
@@ -176,6 +187,7 @@ class Scheduler:
         if request.gone or (request.answer.done() and not request.answer.cancelled()):
             return False
         self._lanes.forget(request, request.left)
+        self.statistics.left(request.lane, request.left, int(request.left > 0))
         request.gone = True
         if reason is not None:
             self.statistics.failed(request.lane, time.monotonic() - request.arrived, reason)

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.engine.classifier import Classifier
 from service.engine.devices import Device
 from service.engine.registry import Registry, Slot
 from service.engine.repository import PIN_NAME, Entry, Ignored, Listing, Stamp, listing, pinned, stamp
+from service.engine.statistics import Statistics
 from service.engine.trial import verdicts
 from service.errors import FoveaError, ModelFileError
 
@@ -40,17 +42,24 @@ Sightings = Mapping[tuple[str, int], Sighting]
 class Watcher:
     """Keeps `registry` as `folder` is. Thread-safe: one change at a time, and readers of the registry never wait.
 
-    `trial` judges a file before it is parsed in this process.
+    `trial` judges a file before it is parsed in this process; `statistics` count what becomes of it.
     """
 
     def __init__(
-        self, folder: Path, registry: Registry, device: Device, trial: Trial = verdicts, max_batch: int = 32
+        self,
+        folder: Path,
+        registry: Registry,
+        device: Device,
+        trial: Trial = verdicts,
+        statistics: Statistics | None = None,
+        max_batch: int = 32,
     ) -> None:
         self._max_batch = max_batch
         self._folder = folder
         self._registry = registry
         self._device = device
         self._trial = trial
+        self._statistics = statistics or Statistics()
         self._seen: Sightings = {}
         self._judged: dict[tuple[str, int], Sighting] = {}
         self._changing = threading.Lock()
@@ -170,6 +179,7 @@ class Watcher:
             if _key(slot.entry) not in present:
                 self._judged.pop(_key(slot.entry), None)
                 self._registry.remove(slot.entry)
+                self._statistics.ready(_key(slot.entry), is_ready=False)
                 log.info("%s version %d is gone", slot.entry.name, slot.entry.version)
 
     def _judge(self, due: Iterable[Sighting]) -> None:
@@ -189,11 +199,12 @@ class Watcher:
         return True
 
     def _take(self, sighting: Sighting, refusal: str | None) -> None:
-        entry = sighting.entry
+        entry, before = sighting.entry, time.monotonic()
         found = _loaded(sighting, refusal, self._device, self._max_batch)
         slot = replace(self._slot(entry), entry=entry)
         if found is None:  # still being written: the next looks decide
             return
+        self._statistics.loaded(entry.name, time.monotonic() - before, succeeded=isinstance(found, Classifier))
         self._judged[_key(entry)] = sighting
         if isinstance(found, Classifier):
             self._put(replace(slot, state="ready", reason=None, classifier=found, sha256=found.file.sha256))
@@ -228,6 +239,7 @@ class Watcher:
 
     def _put(self, slot: Slot) -> None:
         self._registry.put(slot)
+        self._statistics.ready(_key(slot.entry), is_ready=slot.classifier is not None)
         reason = f": {slot.reason}" if slot.reason else ""
         log.info("%s version %d is %s%s", slot.entry.name, slot.entry.version, slot.state, reason)
 

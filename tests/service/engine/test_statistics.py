@@ -9,7 +9,7 @@ import pytest
 
 from service.arrays import InputBatch, Scores
 from service.engine.scheduler import Scheduler
-from service.engine.statistics import Figures, Statistics, Total
+from service.engine.statistics import Figures, Statistics
 
 
 @pytest.fixture
@@ -82,7 +82,3 @@ def test_what_expires_or_is_abandoned_counts_as_failed(scheduler: Scheduler) -> 
     scheduler.close()
     assert scheduler.statistics.of("lane").failure.count == 2
     assert scheduler.statistics.of("lane").runs == 0
-
-
-def test_totals_add_up() -> None:
-    assert Total(1, 5).plus(1e-9, 2e-9) == Total(3, 8)

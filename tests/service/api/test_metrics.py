@@ -1,0 +1,303 @@
+"""GET /metrics as Prometheus reads it, over a service of its own, so that every count is known exactly."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as families
+from starlette.types import Message, Receive, Scope, Send
+
+from service.api.http_counts import Counted, HttpCounts
+from service.app import create_app
+from service.arrays import InputBatch, Scores
+from service.engine.cells import Cells
+from service.settings import Settings
+from tests import tiny_models
+from tests.service.api.conftest import named, pixels, png, put, served, until
+
+CLASSIFY = "/v1/models/{model}/classify"
+URL = "/v1/models/grey/classify"
+PICTURE = png(pixels())
+GREY = {"model": "grey", "version": "1"}
+
+
+class Scrape(dict[tuple[str, frozenset[tuple[str, str]]], float]):
+    """Samples by name and labels; what is not there is 0."""
+
+    def __init__(self, text: str) -> None:
+        parsed: list[Metric] = list(families(text))
+        super().__init__({(s.name, frozenset(s.labels.items())): s.value for m in parsed for s in m.samples})
+
+    def of(self, name: str, **labels: str) -> float:
+        return self.get((name, frozenset(labels.items())), 0.0)
+
+    def total(self, name: str) -> float:
+        return sum(value for (sample, _), value in self.items() if sample == name)
+
+    def label(self, label: str) -> set[str]:
+        return {value for _, labels in self for key, value in labels if key == label}
+
+
+def scraped(client: httpx.Client) -> Scrape:
+    return Scrape(client.get("/metrics").raise_for_status().text)
+
+
+@pytest.fixture
+def app(repository: Path) -> FastAPI:
+    return create_app(Settings(models=repository, provider="cpu", max_waiting_images=1, max_body_bytes=1_000_000))
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[httpx.Client]:
+    """Of its own for each test, and ready."""
+    with served(app) as client:
+        until(lambda: app.state.services.registry.loaded.is_set())
+        yield client
+
+
+def test_a_known_sequence_of_requests_is_counted_exactly(client: httpx.Client) -> None:
+    assert [client.post(URL, content=body).status_code for body in (PICTURE, b"<html>", PICTURE[:60])] == [
+        200,
+        415,
+        422,
+    ]
+    assert client.post("/v1/models/nobody/classify", content=PICTURE).status_code == 404
+    assert client.post(URL, files=[("file", PICTURE), ("file", PICTURE), ("file", b"x")]).status_code == 200
+    assert client.get("/nowhere").status_code == 404
+    found = scraped(client)
+    for status, count in (("200", 2), ("415", 1), ("422", 1), ("404", 1)):
+        assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status=status) == count
+    assert found.of("fovea_http_requests_total", method="GET", route="unknown", status="404") == 1
+    assert found.total("fovea_http_requests_total") == 6
+    assert found.of("fovea_http_request_duration_seconds_count", method="POST", route=CLASSIFY) == 5
+    assert found.of("fovea_http_requests_in_flight") == 1  # the scrape
+    for reason in ("image_format_unsupported", "image_corrupt", "model_unknown", "not_found"):
+        assert found.of("fovea_requests_refused_total", reason=reason) == 1
+    for stage, count in (("decode", 4), ("queue", 2), ("inference", 2)):
+        assert found.of("fovea_request_stage_duration_seconds_count", **GREY, stage=stage) == count
+        assert found.of("fovea_request_stage_duration_seconds_sum", **GREY, stage=stage) > 0
+    assert (found.of("fovea_images_total", **GREY), found.of("fovea_inference_runs_total", **GREY)) == (3, 2)
+    assert [found.of("fovea_batch_images_bucket", **GREY, le=le) for le in ("1.0", "2.0", "+Inf")] == [1, 2, 2]
+    assert found.of("fovea_queue_images", **GREY) == 0
+
+
+def test_the_durations_of_a_stage_add_up(client: httpx.Client) -> None:
+    client.post(URL, content=PICTURE)
+    found = scraped(client)
+    name = "fovea_request_stage_duration_seconds"
+    inside = sum(found.of(f"{name}_sum", **GREY, stage=stage) for stage in ("decode", "queue", "inference"))
+    whole = found.of("fovea_http_request_duration_seconds_sum", method="POST", route=CLASSIFY)
+    assert 0 < inside < whole
+    assert found.of("fovea_inference_run_duration_seconds_sum", **GREY) == pytest.approx(
+        found.of(f"{name}_sum", **GREY, stage="inference")
+    )
+
+
+def test_who_is_refused_and_who_waits_is_seen(app: FastAPI, client: httpx.Client) -> None:
+    gate, scheduler = threading.Event(), app.state.services.scheduler
+
+    def held(batch: InputBatch) -> Scores:
+        gate.wait(10)
+        return np.zeros((len(batch), 4), np.float32)
+
+    try:
+        running, _ = (scheduler.submit(("grey", 1), np.zeros((1, 8, 8, 1), np.uint8), held, 60.0) for _ in range(2))
+        while running.started is None:
+            time.sleep(0.001)
+        assert client.post(URL, content=PICTURE).status_code == 503
+        found = scraped(client)
+    finally:
+        gate.set()
+    assert (found.of("fovea_queue_images", **GREY), found.of("fovea_queue_requests", **GREY)) == (1, 1)
+    assert found.of("fovea_requests_refused_total", reason="overloaded") == 1
+    assert found.of("fovea_request_failures_total", **GREY, reason="overloaded") == 1
+    assert found.of("fovea_request_failures_total", **GREY, reason="expired") == 0
+    assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status="503") == 1
+
+
+def test_the_statistics_of_the_protocol_are_the_same_numbers(client: httpx.Client) -> None:
+    for files in (1, 1, 3):
+        client.post(URL, files=[("file", PICTURE)] * files)
+    (stats,) = client.get("/v2/models/grey/stats").json()["model_stats"]
+    found = scraped(client)
+    assert found.of("fovea_images_total", **GREY) == stats["inference_count"] == 5
+    assert found.of("fovea_inference_runs_total", **GREY) == stats["execution_count"] == 3
+    of = stats["inference_stats"]
+    assert found.of("fovea_inference_requests_total", **GREY) == of["success"]["count"] == 3
+    for stage, part in (("decode", "compute_input"), ("queue", "queue"), ("inference", "compute_infer")):
+        for sample, key, unit in (("count", "count", 1), ("sum", "ns", 1e-9)):
+            sampled = found.of(f"fovea_request_stage_duration_seconds_{sample}", **GREY, stage=stage)
+            assert sampled == pytest.approx(of[part][key] * unit, rel=1e-6)
+    assert {entry["batch_size"]: entry["compute_infer"]["count"] for entry in stats["batch_stats"]} == {1: 2, 3: 1}
+
+
+def test_no_client_can_invent_a_label(client: httpx.Client) -> None:
+    before = scraped(client)
+    for name in ("a", "b", "x" * 300, "..%2f", "grey%0a"):
+        client.post(f"/v1/models/{name}/classify", content=PICTURE)
+        client.post(f"/v1/models/grey/versions/{name}/classify", content=PICTURE)
+        client.get(f"/v2/models/{name}/stats")
+        client.get(f"/{name}")
+        client.request(name[:20].upper().replace("%", "-"), "/v1/models")
+    found = scraped(client)
+    assert found.label("model") == before.label("model") == {"grey", "foreign", "probable", "broken", "upscaler"}
+    assert found.label("version") == before.label("version")
+    assert found.label("method") == {"GET", "POST", "other"}
+    templates = set(client.get("/openapi.json").json()["paths"])
+    assert found.label("route") - templates == {"unknown", "/v2/models/{model}/stats"}
+    assert found.label("status") == {"200", "404", "405"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("POST", URL, CLASSIFY),
+        ("POST", f"{URL}?&", CLASSIFY),
+        ("POST", "/v1/models/grey/versions/1/classify", "/v1/models/{model}/versions/{version}/classify"),
+        ("POST", "/v1/models/grey/versions/1/classify?&", "/v1/models/{model}/versions/{version}/classify"),
+        ("GET", "/v1/models/grey/layer-shapes", "/v1/models/{model}/layer-shapes"),
+        ("PUT", "/v1/models", "/v1/models"),
+        ("GET", "/v2", "/v2"),
+        ("GET", "/openapi.json", "other"),
+        ("GET", "/v1/nowhere", "unknown"),
+    ],
+)
+def test_every_way_to_a_route_counts_for_its_whole_template(
+    client: httpx.Client, method: str, path: str, route: str
+) -> None:
+    status = client.request(method, path, content=PICTURE if method == "POST" else None).status_code
+    assert scraped(client).of("fovea_http_requests_total", method=method, route=route, status=str(status)) == 1
+
+
+def test_a_prefix_of_a_proxy_is_no_part_of_a_route(repository: Path) -> None:
+    app = create_app(Settings(models=repository, provider="cpu", root_path="/vision"))
+    with served(app) as client:
+        client.get("/vision/v1/models")
+        assert scraped(client).of("fovea_http_requests_total", method="GET", route="/v1/models", status="200") == 1
+
+
+def test_a_defect_of_ours_counts_as_the_500_that_the_client_gets(app: FastAPI, client: httpx.Client) -> None:
+    @app.get("/defect")
+    async def defect() -> None:
+        raise RuntimeError
+
+    assert client.get("/defect").status_code == 500
+    found = scraped(client)
+    assert found.of("fovea_http_requests_total", method="GET", route="/defect", status="500") == 1
+    assert found.of("fovea_requests_refused_total", reason="internal_error") == 1
+
+
+def test_a_request_that_nobody_answers_counts_as_one_whose_client_left() -> None:
+    async def silent(_scope: Scope, _receive: Receive, _send: Send) -> None: ...
+
+    async def nothing(*_: Message) -> Any: ...
+
+    counts = HttpCounts(Cells())
+    scope = {"type": "http", "method": "GET", "path": "/"}
+    asyncio.run(Counted(silent, counts)(scope, nothing, nothing))
+    assert [(key, durations.count) for key, durations in counts.answers().items()] == [(("GET", "unknown", 499), 1)]
+    assert counts.in_flight() == 0
+
+
+def test_a_door_before_the_application_counts_with_plain_calls(app: FastAPI, client: httpx.Client) -> None:
+    counts: HttpCounts = app.state.http_counts
+    counts.began()
+    counts.answered("POST", CLASSIFY, 200, 0.0003)
+    found = scraped(client)
+    assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status="200") == 1
+    name = "fovea_http_request_duration_seconds_bucket"
+    assert [found.of(name, method="POST", route=CLASSIFY, le=le) for le in ("0.00025", "0.0005")] == [0, 1]
+
+
+def test_models_are_counted_as_they_load_and_ready_while_they_are_there(tmp_path: Path) -> None:
+    put(tmp_path, "grey", named(tiny_models.classifier(layout="NHWC", dtype=tiny_models.UINT8, channels=1)))
+    put(tmp_path, "grey", tiny_models.upscaler(), version=2)
+    (tmp_path / "bad" / "1").mkdir(parents=True)
+    (tmp_path / "bad" / "1" / "model.onnx").write_bytes(b"no model")
+    app = create_app(Settings(models=tmp_path, provider="cpu", poll_seconds=0))
+    with served(app) as client:
+        until(lambda: app.state.services.registry.loaded.is_set())
+        found = scraped(client)
+        assert found.of("fovea_model_loads_total", model="grey", result="success") == 2
+        assert found.of("fovea_model_loads_total", model="bad", result="failure") == 1
+        assert found.of("fovea_model_load_duration_seconds_count", model="grey", result="success") == 2
+        assert found.of("fovea_model_load_duration_seconds_sum", model="grey", result="success") > 0
+        ready = {("grey", "1"): 1, ("grey", "2"): 1, ("bad", "1"): 0}
+        for (model, version), workers in ready.items():
+            assert found["fovea_model_ready", frozenset({("model", model), ("version", version)})] == workers
+        app.state.watcher.unload("grey", "2")
+        assert scraped(client).of("fovea_model_ready", model="grey", version="2") == 0
+        (tmp_path / "grey" / "1" / "model.onnx").unlink()
+        app.state.watcher.reload()
+        assert ("fovea_model_ready", frozenset(GREY.items())) not in scraped(client)
+
+
+def test_the_answer_is_prometheus_text_and_openmetrics_where_it_is_asked_for(client: httpx.Client) -> None:
+    client.post(URL, content=PICTURE)
+    plain = client.get("/metrics")
+    assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    open_metrics = client.get("/metrics", headers=asked)
+    assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    parsed = {family.name: family for family in families(plain.text)}
+    assert parsed.keys() == {family.name for family in openmetrics_families(open_metrics.text)}
+    for name, family in parsed.items():
+        assert name.startswith("fovea_")
+        assert family.documentation
+        assert "_seconds" in name or "duration" not in name
+
+
+def test_each_sample_is_there_once_and_buckets_only_grow(client: httpx.Client) -> None:
+    for files in (1, 3):
+        client.post(URL, files=[("file", PICTURE)] * files)
+    lines = [line.rsplit(" ", 1)[0] for line in client.get("/metrics").text.splitlines() if not line.startswith("#")]
+    assert len(lines) == len(set(lines))
+    for family in families(client.get("/metrics").text):
+        series: dict[str, list[float]] = {}
+        for sample in family.samples:
+            if sample.name.endswith("_bucket"):
+                series.setdefault(str({**sample.labels, "le": ""}), []).append(sample.value)
+        assert all(values == sorted(values) for values in series.values())
+
+
+def test_an_application_never_sees_the_counts_of_another(client: httpx.Client, repository: Path) -> None:
+    client.get("/v1/models")
+    with served(create_app(Settings(models=repository, provider="cpu"))) as other:
+        assert scraped(other).total("fovea_http_requests_total") == 0
+
+
+def test_two_workers_are_summed_whoever_is_asked_and_a_dead_one_is_not_forgotten(
+    repository: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(PICTURE)
+    program = [sys.executable, "-m", "tests.service.api.two_workers", str(repository), str(picture)]
+    said: list[dict[str, Any]] = json.loads(subprocess.check_output(program))
+    for answer, requests, workers in zip(said, (5, 5, 6, 7), (2, 2, 1, 2), strict=True):
+        found, (stats,) = Scrape(answer["metrics"]), answer["stats"]
+        assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status="200") == requests
+        assert found.of("fovea_images_total", **GREY) == stats["inference_count"] == requests
+        assert stats["inference_stats"]["success"]["count"] == requests
+        assert found.of("fovea_workers") == found.of("fovea_model_ready", **GREY) == workers
+        assert found.of("fovea_http_requests_in_flight") == 1
+
+
+def test_every_metric_is_in_the_decision_that_lists_them(client: httpx.Client) -> None:
+    client.get("/nowhere")
+    page = Path("docs/decisions/0008-metrics.md").read_text()
+    exposed = set(re.findall(r"^# TYPE (\S+)", client.get("/metrics").text, re.MULTILINE))
+    listed = set(re.findall(r"^\| `(fovea_\w+)", page, re.MULTILINE))
+    assert listed == exposed
