@@ -5,22 +5,13 @@ Knows uvicorn, the sockets and the settings; `app` knows the rest.
 
 import gc
 import logging
-import os
 import shutil
-import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
-import uvicorn
-
-from service.api.express import express_protocol
-from service.api.peers import Peers
-from service.app import create_app
 from service.engine.devices import available_cpus, shows_gpu
 from service.engine.repository import listing
 from service.engine.trial import EarlyTrial

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.api.classification import encoded, prepared, ranked
-from service.api.classify import SMALL_BYTES, SMALL_IMAGE, ClassifyQuery, timing
+from service.api.classify import CLASSIFY_ROUTES, SMALL_BYTES, SMALL_IMAGE, ClassifyQuery, timing
 from service.api.guards import NOSNIFF, identity
 from service.api.multipart import plain_files
 from service.api.uploads import Upload
@@ -114,7 +114,9 @@ class Desk:
         for one in batch:
             own = [{"predictions": next(results)["predictions"][: one.asked.top]} for _ in one.inputs]
             answer = encoded(classifier, one.sent, one.inputs, own)
-            self._app.state.http_counts.answered("POST", ROUTES[one.asked.version is not None], 200, time.monotonic() - one.arrived)
+            self._app.state.http_counts.answered(
+                "POST", CLASSIFY_ROUTES[one.asked.version is not None], 200, time.monotonic() - one.arrived
+            )
             one.connection.answers(one.asked, answer, timing(one.arrived, one.decoded, began, ended))
 
 

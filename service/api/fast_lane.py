@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.classify import ClassifyQuery, classified
+from service.api.classify import CLASSIFY_ROUTES, ClassifyQuery, classified
 from service.api.dependencies import Services
 from service.api.http_counts import ROUTE
 from service.api.multipart import plain_files
@@ -19,7 +19,6 @@ from service.api.uploads import Upload
 from service.errors import FoveaError
 
 _PATH = re.compile(r"/v1/models/([A-Za-z0-9._-]{1,64})(?:/versions/([0-9]{1,9}))?/classify")
-_ROUTES = ("/v1/models/{model}/classify", "/v1/models/{model}/versions/{version}/classify")
 _TOP = re.compile(rb"top=([1-9][0-9]{0,3})")
 _DEFAULT_TOP = ClassifyQuery().top
 
@@ -45,7 +44,7 @@ class FastLane:
         if asked is None:
             await self._app(scope, receive, send)
             return
-        scope[ROUTE] = _ROUTES[asked.version is not None]
+        scope[ROUTE] = CLASSIFY_ROUTES[asked.version is not None]
         try:
             body = await _body(receive)
             sent = _uploads(asked.content_type, body) if body is not None else None

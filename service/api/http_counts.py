@@ -57,7 +57,10 @@ class HttpCounts:
 
 
 class Counted:
-    """Counts every request that comes this far. Stands inside of what replaces the scope, outside of what answers."""
+    """Counts every request that comes this far, before its client can see the end of the answer.
+
+    Stands inside of what replaces the scope, outside of what answers.
+    """
 
     def __init__(self, app: ASGIApp, counts: HttpCounts) -> None:
         self._app = app
@@ -67,23 +70,39 @@ class Counted:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.monotonic()
-        status = _CLIENT_CLOSED_REQUEST
+        one = _One(scope, self._counts)
 
         async def watched(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                one.status = message["status"]
+            elif not message.get("more_body", False):
+                one.ended()
             await send(message)
 
-        self._counts.began()
         try:
             await self._app(scope, receive, watched)
         except Exception:
-            status = 500 if status == _CLIENT_CLOSED_REQUEST else status  # the answer is made further out
+            one.status = one.status or 500  # the answer is made further out
             raise
         finally:
-            self._counts.answered(scope["method"], _route(scope), status, time.monotonic() - began)
+            one.ended()
+
+
+class _One:
+    """One request on its way."""
+
+    def __init__(self, scope: Scope, counts: HttpCounts) -> None:
+        self._scope, self._counts = scope, counts
+        self._began: float | None = time.monotonic()
+        self.status = 0
+        counts.began()
+
+    def ended(self) -> None:
+        """Counts it, the first time."""
+        if self._began is not None:
+            seconds, self._began = time.monotonic() - self._began, None
+            status = self.status or _CLIENT_CLOSED_REQUEST
+            self._counts.answered(self._scope["method"], _route(self._scope), status, seconds)
 
 
 def _route(scope: Scope) -> str:

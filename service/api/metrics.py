@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -52,22 +51,16 @@ async def metrics(request: Request, services: AllServices) -> Response:
     Counts all worker processes together. Prometheus' text format, or OpenMetrics where `Accept` asks for it.
     """
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    registry = CollectorRegistry()  # of this scrape: it counts nothing, so applications in one process cannot collide
-    registry.register(Exposition(services, request.app.state.http_counts))
-    text = await asyncio.to_thread(encode, registry)
+    text = await asyncio.to_thread(encode, Exposition(services, request.app.state.http_counts))
     return Response(text, headers={"Content-Type": content_type})
 
 
 @dataclass(frozen=True)
 class Exposition:
-    """All metrics as of one moment."""
+    """All metrics of one application, as the library's encoders read them. In no registry: nothing can collide."""
 
     services: Services
     http: HttpCounts
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: who registers this would else collect it once more."""
-        return ()
 
     def collect(self) -> Iterator[Metric]:
         statistics = self.services.scheduler.statistics

@@ -101,11 +101,11 @@ class Statistics:
             record[_WAITING_REQUESTS] += 1
             record[_WAITING_IMAGES] += images
 
-    def left(self, lane: Hashable, images: int) -> None:
-        """One request that waited does so no more, whatever becomes of it."""
+    def left(self, lane: Hashable, images: int, requests: int = 1) -> None:
+        """Requests that waited, with so many images together, do so no more, whatever becomes of them."""
         with self.cells.lock:
             record = self._lanes[lane]
-            record[_WAITING_REQUESTS] -= 1
+            record[_WAITING_REQUESTS] -= requests
             record[_WAITING_IMAGES] -= images
 
     def answered(self, lane: Hashable, images: int, queued: Sequence[float], seconds: float) -> None:

@@ -15,7 +15,6 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
-from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as families
 from starlette.types import Message, Receive, Scope, Send
@@ -31,6 +30,7 @@ from tests.service.api.conftest import named, pixels, png, put, served, until
 CLASSIFY = "/v1/models/{model}/classify"
 URL = "/v1/models/grey/classify"
 PICTURE = png(pixels())
+ONE = np.zeros((1, 8, 8, 1), np.uint8)
 GREY = {"model": "grey", "version": "1"}
 
 
@@ -38,8 +38,8 @@ class Scrape(dict[tuple[str, frozenset[tuple[str, str]]], float]):
     """Samples by name and labels; what is not there is 0."""
 
     def __init__(self, text: str) -> None:
-        parsed: list[Metric] = list(families(text))
-        super().__init__({(s.name, frozenset(s.labels.items())): s.value for m in parsed for s in m.samples})
+        samples = [sample for family in families(text) for sample in family.samples]
+        super().__init__({(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples})
 
     def of(self, name: str, **labels: str) -> float:
         return self.get((name, frozenset(labels.items())), 0.0)
@@ -61,23 +61,23 @@ def app(repository: Path) -> FastAPI:
 
 
 @pytest.fixture
-def client(app: FastAPI) -> Iterator[httpx.Client]:
-    """Of its own for each test, and ready."""
+def fresh(app: FastAPI) -> Iterator[httpx.Client]:
+    """Of a service that nobody else asks, once it is ready."""
     with served(app) as client:
-        until(lambda: app.state.services.registry.loaded.is_set())
+        until(lambda: bool(app.state.services.registry.loaded.is_set()))
         yield client
 
 
-def test_a_known_sequence_of_requests_is_counted_exactly(client: httpx.Client) -> None:
-    assert [client.post(URL, content=body).status_code for body in (PICTURE, b"<html>", PICTURE[:60])] == [
+def test_a_known_sequence_of_requests_is_counted_exactly(fresh: httpx.Client) -> None:
+    assert [fresh.post(URL, content=body).status_code for body in (PICTURE, b"<html>", PICTURE[:60])] == [
         200,
         415,
         422,
     ]
-    assert client.post("/v1/models/nobody/classify", content=PICTURE).status_code == 404
-    assert client.post(URL, files=[("file", PICTURE), ("file", PICTURE), ("file", b"x")]).status_code == 200
-    assert client.get("/nowhere").status_code == 404
-    found = scraped(client)
+    assert fresh.post("/v1/models/nobody/classify", content=PICTURE).status_code == 404
+    assert fresh.post(URL, files=[("file", PICTURE), ("file", PICTURE), ("file", b"x")]).status_code == 200
+    assert fresh.get("/nowhere").status_code == 404
+    found = scraped(fresh)
     for status, count in (("200", 2), ("415", 1), ("422", 1), ("404", 1)):
         assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status=status) == count
     assert found.of("fovea_http_requests_total", method="GET", route="unknown", status="404") == 1
@@ -94,9 +94,9 @@ def test_a_known_sequence_of_requests_is_counted_exactly(client: httpx.Client) -
     assert found.of("fovea_queue_images", **GREY) == 0
 
 
-def test_the_durations_of_a_stage_add_up(client: httpx.Client) -> None:
-    client.post(URL, content=PICTURE)
-    found = scraped(client)
+def test_the_durations_of_a_stage_add_up(fresh: httpx.Client) -> None:
+    fresh.post(URL, content=PICTURE)
+    found = scraped(fresh)
     name = "fovea_request_stage_duration_seconds"
     inside = sum(found.of(f"{name}_sum", **GREY, stage=stage) for stage in ("decode", "queue", "inference"))
     whole = found.of("fovea_http_request_duration_seconds_sum", method="POST", route=CLASSIFY)
@@ -106,7 +106,7 @@ def test_the_durations_of_a_stage_add_up(client: httpx.Client) -> None:
     )
 
 
-def test_who_is_refused_and_who_waits_is_seen(app: FastAPI, client: httpx.Client) -> None:
+def test_who_is_refused_and_who_waits_is_seen(app: FastAPI, fresh: httpx.Client) -> None:
     gate, scheduler = threading.Event(), app.state.services.scheduler
 
     def held(batch: InputBatch) -> Scores:
@@ -114,11 +114,12 @@ def test_who_is_refused_and_who_waits_is_seen(app: FastAPI, client: httpx.Client
         return np.zeros((len(batch), 4), np.float32)
 
     try:
-        running, _ = (scheduler.submit(("grey", 1), np.zeros((1, 8, 8, 1), np.uint8), held, 60.0) for _ in range(2))
+        running = scheduler.submit(("grey", 1), ONE, held, 60.0)
         while running.started is None:
             time.sleep(0.001)
-        assert client.post(URL, content=PICTURE).status_code == 503
-        found = scraped(client)
+        scheduler.submit(("grey", 1), ONE, held, 60.0)
+        assert fresh.post(URL, content=PICTURE).status_code == 503
+        found = scraped(fresh)
     finally:
         gate.set()
     assert (found.of("fovea_queue_images", **GREY), found.of("fovea_queue_requests", **GREY)) == (1, 1)
@@ -128,11 +129,11 @@ def test_who_is_refused_and_who_waits_is_seen(app: FastAPI, client: httpx.Client
     assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status="503") == 1
 
 
-def test_the_statistics_of_the_protocol_are_the_same_numbers(client: httpx.Client) -> None:
+def test_the_statistics_of_the_protocol_are_the_same_numbers(fresh: httpx.Client) -> None:
     for files in (1, 1, 3):
-        client.post(URL, files=[("file", PICTURE)] * files)
-    (stats,) = client.get("/v2/models/grey/stats").json()["model_stats"]
-    found = scraped(client)
+        fresh.post(URL, files=[("file", PICTURE)] * files)
+    (stats,) = fresh.get("/v2/models/grey/stats").json()["model_stats"]
+    found = scraped(fresh)
     assert found.of("fovea_images_total", **GREY) == stats["inference_count"] == 5
     assert found.of("fovea_inference_runs_total", **GREY) == stats["execution_count"] == 3
     of = stats["inference_stats"]
@@ -144,19 +145,19 @@ def test_the_statistics_of_the_protocol_are_the_same_numbers(client: httpx.Clien
     assert {entry["batch_size"]: entry["compute_infer"]["count"] for entry in stats["batch_stats"]} == {1: 2, 3: 1}
 
 
-def test_no_client_can_invent_a_label(client: httpx.Client) -> None:
-    before = scraped(client)
+def test_no_client_can_invent_a_label(fresh: httpx.Client) -> None:
+    before = scraped(fresh)
     for name in ("a", "b", "x" * 300, "..%2f", "grey%0a"):
-        client.post(f"/v1/models/{name}/classify", content=PICTURE)
-        client.post(f"/v1/models/grey/versions/{name}/classify", content=PICTURE)
-        client.get(f"/v2/models/{name}/stats")
-        client.get(f"/{name}")
-        client.request(name[:20].upper().replace("%", "-"), "/v1/models")
-    found = scraped(client)
+        fresh.post(f"/v1/models/{name}/classify", content=PICTURE)
+        fresh.post(f"/v1/models/grey/versions/{name}/classify", content=PICTURE)
+        fresh.get(f"/v2/models/{name}/stats")
+        fresh.get(f"/{name}")
+    fresh.request("PROPFIND", "/v1/models")
+    found = scraped(fresh)
     assert found.label("model") == before.label("model") == {"grey", "foreign", "probable", "broken", "upscaler"}
     assert found.label("version") == before.label("version")
     assert found.label("method") == {"GET", "POST", "other"}
-    templates = set(client.get("/openapi.json").json()["paths"])
+    templates = set(fresh.get("/openapi.json").json()["paths"])
     assert found.label("route") - templates == {"unknown", "/v2/models/{model}/stats"}
     assert found.label("status") == {"200", "404", "405"}
 
@@ -178,8 +179,12 @@ def test_no_client_can_invent_a_label(client: httpx.Client) -> None:
 def test_every_way_to_a_route_counts_for_its_whole_template(
     client: httpx.Client, method: str, path: str, route: str
 ) -> None:
+    before = scraped(client)
     status = client.request(method, path, content=PICTURE if method == "POST" else None).status_code
-    assert scraped(client).of("fovea_http_requests_total", method=method, route=route, status=str(status)) == 1
+    labels = {"method": method, "route": route, "status": str(status)}
+    found = scraped(client)
+    assert found.of("fovea_http_requests_total", **labels) - before.of("fovea_http_requests_total", **labels) == 1
+    assert found.total("fovea_http_requests_total") - before.total("fovea_http_requests_total") == 2  # with a scrape
 
 
 def test_a_prefix_of_a_proxy_is_no_part_of_a_route(repository: Path) -> None:
@@ -189,13 +194,13 @@ def test_a_prefix_of_a_proxy_is_no_part_of_a_route(repository: Path) -> None:
         assert scraped(client).of("fovea_http_requests_total", method="GET", route="/v1/models", status="200") == 1
 
 
-def test_a_defect_of_ours_counts_as_the_500_that_the_client_gets(app: FastAPI, client: httpx.Client) -> None:
+def test_a_defect_of_ours_counts_as_the_500_that_the_client_gets(app: FastAPI, fresh: httpx.Client) -> None:
     @app.get("/defect")
     async def defect() -> None:
         raise RuntimeError
 
-    assert client.get("/defect").status_code == 500
-    found = scraped(client)
+    assert fresh.get("/defect", headers={"Connection": "close"}).status_code == 500
+    found = scraped(fresh)
     assert found.of("fovea_http_requests_total", method="GET", route="/defect", status="500") == 1
     assert found.of("fovea_requests_refused_total", reason="internal_error") == 1
 
@@ -212,11 +217,11 @@ def test_a_request_that_nobody_answers_counts_as_one_whose_client_left() -> None
     assert counts.in_flight() == 0
 
 
-def test_a_door_before_the_application_counts_with_plain_calls(app: FastAPI, client: httpx.Client) -> None:
+def test_a_door_before_the_application_counts_with_plain_calls(app: FastAPI, fresh: httpx.Client) -> None:
     counts: HttpCounts = app.state.http_counts
     counts.began()
     counts.answered("POST", CLASSIFY, 200, 0.0003)
-    found = scraped(client)
+    found = scraped(fresh)
     assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status="200") == 1
     name = "fovea_http_request_duration_seconds_bucket"
     assert [found.of(name, method="POST", route=CLASSIFY, le=le) for le in ("0.00025", "0.0005")] == [0, 1]
@@ -229,7 +234,7 @@ def test_models_are_counted_as_they_load_and_ready_while_they_are_there(tmp_path
     (tmp_path / "bad" / "1" / "model.onnx").write_bytes(b"no model")
     app = create_app(Settings(models=tmp_path, provider="cpu", poll_seconds=0))
     with served(app) as client:
-        until(lambda: app.state.services.registry.loaded.is_set())
+        until(lambda: bool(app.state.services.registry.loaded.is_set()))
         found = scraped(client)
         assert found.of("fovea_model_loads_total", model="grey", result="success") == 2
         assert found.of("fovea_model_loads_total", model="bad", result="failure") == 1
@@ -253,7 +258,7 @@ def test_the_answer_is_prometheus_text_and_openmetrics_where_it_is_asked_for(cli
     open_metrics = client.get("/metrics", headers=asked)
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     parsed = {family.name: family for family in families(plain.text)}
-    assert parsed.keys() == {family.name for family in openmetrics_families(open_metrics.text)}
+    assert parsed.keys() == {family.name for family in openmetrics_families(open_metrics.text)}  # type: ignore[no-untyped-call]
     for name, family in parsed.items():
         assert name.startswith("fovea_")
         assert family.documentation
@@ -285,7 +290,7 @@ def test_two_workers_are_summed_whoever_is_asked_and_a_dead_one_is_not_forgotten
     picture = tmp_path / "picture.png"
     picture.write_bytes(PICTURE)
     program = [sys.executable, "-m", "tests.service.api.two_workers", str(repository), str(picture)]
-    said: list[dict[str, Any]] = json.loads(subprocess.check_output(program))
+    said: list[dict[str, Any]] = json.loads(subprocess.check_output(program))  # noqa: S603 - our own
     for answer, requests, workers in zip(said, (5, 5, 6, 7), (2, 2, 1, 2), strict=True):
         found, (stats,) = Scrape(answer["metrics"]), answer["stats"]
         assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status="200") == requests

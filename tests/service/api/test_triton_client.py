@@ -226,7 +226,7 @@ def test_statistics_count_inputs_and_runs(server: triton.InferenceServerClient) 
     assert after["inference_count"] - before["inference_count"] == 2
     assert after["execution_count"] - before["execution_count"] == 1
     assert after["last_inference"] > 1_700_000_000_000
-    for part in ("success", "queue", "compute_infer"):
+    for part in ("success", "queue", "compute_input", "compute_infer"):
         assert after["inference_stats"][part]["count"] - before["inference_stats"][part]["count"] == 1
         assert after["inference_stats"][part]["ns"] > before["inference_stats"][part]["ns"]
     assert 2 in [entry["batch_size"] for entry in after["batch_stats"]]

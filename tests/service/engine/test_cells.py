@@ -54,7 +54,7 @@ print(json.dumps(found))
 
 
 def test_forked_processes_are_summed_and_what_a_dead_one_counted_stays() -> None:
-    both, without_two, with_its_heir, none = json.loads(subprocess.check_output([sys.executable, "-c", FORKING]))
+    both, without_two, with_its_heir, none = json.loads(subprocess.check_output([sys.executable, "-c", FORKING]))  # noqa: S603
     before = ["before the fork", [0, 0, 0, 7]]
     assert both == [2, [["('red', 1)", [10, 0, 0, 1200]], before]]
     assert without_two == [1, [["('red', 1)", [5, 0, 0, 1200]], before]]

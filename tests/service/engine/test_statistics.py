@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from service.arrays import InputBatch, Scores
+from service.engine.cells import Cells
 from service.engine.scheduler import Scheduler
-from service.engine.statistics import Figures, Statistics
+from service.engine.statistics import Figures, Statistics, Total
+from service.errors import OverloadedError
 
 
 @pytest.fixture
@@ -80,5 +82,68 @@ def test_what_expires_or_is_abandoned_counts_as_failed(scheduler: Scheduler) -> 
     assert scheduler.submit("lane", images(1), half_a_millisecond, 60.0).answer.cancel()
     gate.set()
     scheduler.close()
-    assert scheduler.statistics.of("lane").failure.count == 2
-    assert scheduler.statistics.of("lane").runs == 0
+    found = scheduler.statistics.of("lane")
+    assert {reason: total.count for reason, total in found.failures.items()} == {"expired": 1, "abandoned": 1}
+    assert (found.failure.count, found.runs) == (2, 0)
+
+
+def test_what_waits_is_counted_until_it_runs_or_is_refused() -> None:
+    scheduler, gate = Scheduler(max_batch=4, max_waiting=4), threading.Event()
+
+    def held(batch: InputBatch) -> Scores:
+        gate.wait(10)
+        return half_a_millisecond(batch)
+
+    running = scheduler.submit("first", images(0), held, 60.0)
+    while running.started is None:
+        time.sleep(0.001)
+    for batch in (images(1, 2), images(3)):
+        scheduler.submit("lane", batch, half_a_millisecond, 60.0)
+    with pytest.raises(OverloadedError):
+        scheduler.submit("lane", images(4, 5), half_a_millisecond, 60.0)
+    found = scheduler.statistics.of("lane")
+    assert (found.waiting_requests, found.waiting_images) == (2, 3)
+    gate.set()
+    scheduler.close()
+    found = scheduler.statistics.of("lane")
+    assert (found.waiting_requests, found.waiting_images, found.success.count) == (0, 0, 2)
+    assert {reason: total.count for reason, total in found.failures.items()} == {"overloaded": 1}
+
+
+def test_a_run_that_fails_is_an_error(scheduler: Scheduler) -> None:
+    with pytest.raises(ValueError, match="a negative pixel"):
+        scheduler.submit("lane", images(-1), half_a_millisecond, 60.0).answer.result(10)
+    scheduler.close()
+    found = scheduler.statistics.of("lane").failures["error"]
+    assert (found.count, found.nanoseconds > 0) == (1, True)
+
+
+def test_threads_lose_no_count() -> None:
+    statistics = Statistics()
+
+    def count() -> None:
+        for _ in range(2000):
+            statistics.answered("lane", 2, [0.5, 0.5], 0.25)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = statistics.of("lane")
+    assert (found.images, found.runs, found.success.count, found.success.seconds) == (16000, 8000, 16000, 12000)
+
+
+def test_two_that_share_cells_are_one() -> None:
+    cells = Cells()
+    first, second = Statistics(cells), Statistics(cells)
+    first.decoded("lane", 0.5)
+    second.decoded("lane", 0.25)
+    assert (first.of("lane").decode.count, second.of("lane").decode.seconds) == (2, 0.75)
+
+
+def test_loads_are_counted_by_model_and_result() -> None:
+    statistics = Statistics()
+    for seconds, succeeded in ((0.5, True), (0.25, True), (0.125, False)):
+        statistics.loaded("grey", seconds, succeeded=succeeded)
+    assert statistics.loads() == {("grey", True): Total(2, 0.75), ("grey", False): Total(1, 0.125)}
