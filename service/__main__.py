@@ -2,17 +2,14 @@
 
 import argparse
 import gc
-import logging
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from pydantic import ValidationError
 
 from service.engine.repository import listing
-from service.engine.trial import begun
+from service.engine.trial import EarlyTrial
 from service.errors import FoveaError
 from service.settings import Settings
 
@@ -75,37 +72,13 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _serve(options: argparse.Namespace) -> int:
     given = {name: value for name in ("host", "port", "models") if (value := getattr(options, name)) is not None}
     settings = Settings(**given)
-    trial = begun([entry.path for entry in listing(settings.models).entries])
+    trial = EarlyTrial([entry.path for entry in listing(settings.models).entries])
     gc.disable()  # what is imported stays: looking through it again and again is a tenth of the start
-    import uvicorn  # noqa: PLC0415 - a second in which the trial runs already
+    from service.serving import serve  # noqa: PLC0415 - a second in which the trial runs already
 
-    from service.api.express import express_protocol  # noqa: PLC0415
-    from service.app import create_app  # noqa: PLC0415
-
-    app = create_app(settings, trial)
     gc.freeze()
     gc.enable()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            ws="none",
-            http=express_protocol(app),
-            access_log=False,
-            server_header=False,
-            log_level=settings.log_level,
-            timeout_graceful_shutdown=30,
-        )
-    )
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
-    signal.signal(signal.SIGTERM, _stopped)  # uvicorn drains first, then raises the signal again
-    server.run()
-    return 0 if server.started else 1
-
-
-def _stopped(_signal: int, _frame: object) -> NoReturn:
-    sys.exit(0)
+    return serve(settings, trial)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from service.api import (
     page,
 )
 from service.api.departure import ClientDeparture
-from service.api.dependencies import Services, named_version
+from service.api.dependencies import Services, Workers, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
 from service.api.http_counts import Counted, HttpCounts
@@ -72,6 +72,7 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.settings, app.state.trial, app.state.cells, app.state.http_counts = settings, trial, cells, http_counts
+    app.state.workers = Workers()
     for router in (
         page.router,
         health.router,
@@ -100,7 +101,7 @@ def _operation_id(route: Any) -> str:  # APIRoute, or what FastAPI puts in its p
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services = _services(app.state.settings, Statistics(app.state.cells))
+    services = _services(app.state.settings, app.state.workers, Statistics(app.state.cells))
     app.state.services = services
     app.state.watcher = _watcher(services, app.state.trial)
     stop = threading.Event()
@@ -113,10 +114,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services.inspectors.shutdown()
 
 
-def _services(settings: Settings, statistics: Statistics) -> Services:
-    device, problem = _device(settings)
+def _services(settings: Settings, workers: Workers, statistics: Statistics) -> Services:
+    cpus = max(1, available_cpus() // workers.count)
+    device, problem = _device(settings, settings.threads or cpus)
     return Services(
         settings=settings,
+        workers=workers,
         device=device,
         device_problem=problem,
         registry=Registry(),
@@ -127,15 +130,15 @@ def _services(settings: Settings, statistics: Statistics) -> Services:
         prefix_sessions=PrefixSessions(
             lambda model: open_session(model, Device("cpu", 1, "feature maps")), settings.prefix_cache_bytes
         ),
-        decoders=ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder"),
-        decoder_threads=available_cpus(),
+        decoders=ThreadPoolExecutor(cpus, thread_name_prefix="decoder"),
+        decoder_threads=cpus,
         inspectors=ThreadPoolExecutor(1, thread_name_prefix="inspector"),
     )
 
 
-def _device(settings: Settings) -> tuple[Device | None, str | None]:
+def _device(settings: Settings, threads: int) -> tuple[Device | None, str | None]:
     try:
-        return chosen_device(settings.provider, settings.threads), None
+        return chosen_device(settings.provider, threads), None
     except ProviderUnavailableError as error:
         return None, str(error)
 

@@ -192,6 +192,24 @@ class DeadlineExceededError(FoveaError):
         super().__init__(f"no answer within {seconds:g} s", "try again, or send fewer images per request")
 
 
+class PortUnavailableError(FoveaError):
+    code = "port_unavailable"
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"{host}:{port} cannot be listened on: {reason}", "choose another with --port or FOVEA_PORT")
+
+
+class PeerFailedError(FoveaError):
+    """One worker did as it was told, another one could not."""
+
+    code = "worker_failed"
+
+    def __init__(self, status: int, answer: str) -> None:
+        super().__init__(
+            f"another worker answered {status}: {shown(answer, 300)}", "ask again; GET /v1/models says what is loaded"
+        )
+
+
 class SwitchedOffError(FoveaError):
     """Something the operator of the service has to allow first."""
 

@@ -6,12 +6,22 @@ Knows uvicorn, the sockets and the settings; `app` knows the rest.
 import gc
 import logging
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
+import uvicorn
+from fastapi import FastAPI
+
+from service.api.dependencies import Workers
+from service.api.express import express_protocol
+from service.api.peers import Peers
+from service.app import create_app
+from service.engine.cells import Cells
 from service.engine.devices import available_cpus, shows_gpu
 from service.engine.repository import listing
 from service.engine.trial import EarlyTrial
@@ -33,13 +43,10 @@ def serve(settings: Settings, trial: EarlyTrial) -> int:
     count, reason = workers(settings)
     log.info("%d worker%s: %s", count, "" if count == 1 else "s", reason)
     try:
-        sockets = listening_sockets(settings.host, settings.port, count)
+        listeners = listening_sockets(settings.host, settings.port, count)
     except OSError as error:
         raise PortUnavailableError(settings.host, settings.port, error.strerror or str(error)) from error
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-    return _one(settings, trial, sockets) if count == 1 else _several(settings, trial, sockets)
+    return _one(settings, trial, listeners[0]) if count == 1 else _several(settings, trial, listeners)
 
 
 def workers(settings: Settings) -> tuple[int, str]:
@@ -54,14 +61,56 @@ def workers(settings: Settings) -> tuple[int, str]:
     return min(available_cpus(), _MOST_WORKERS), f"the model files have {total / 2**20:.1f} MiB, so Python is the limit"
 
 
-def _one(settings: Settings, trial: EarlyTrial, sockets: Sequence[socket.socket]) -> int:
-    return _run(settings, trial, sockets)
+def _one(settings: Settings, trial: EarlyTrial, listener: socket.socket) -> int:
+    signal.signal(signal.SIGTERM, _stopped)  # uvicorn drains first, then raises the signal again
+    return _run(create_app(settings, trial), [listener])
 
 
-def _several(settings: Settings, trial: EarlyTrial, sockets: Sequence[socket.socket]) -> int:
+def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.socket]) -> int:
+    cells = Cells(len(listeners))
     folder = Path(tempfile.mkdtemp(prefix="fovea-"))
-    known = trial.within(_TRIAL_SECONDS)
+    app = create_app(settings, trial.within(_TRIAL_SECONDS), cells)
+    gc.freeze()
+
+    def work(index: int) -> int:
+        signal.signal(signal.SIGTERM, _stopped)
+        cells.become(index)
+        peers = [_address(folder, other) for other in range(len(listeners)) if other != index]
+        app.state.workers = Workers(len(listeners), Peers(peers))
+        return _run(app, [listeners[index], _own_socket(_address(folder, index))])
+
     try:
-        return supervise(len(sockets), partial(_worker, settings, known, sockets, folder))
+        return supervise(len(listeners), work, cells.release)
     finally:
         shutil.rmtree(folder)
+
+
+def _run(app: FastAPI, sockets: list[socket.socket]) -> int:
+    config = uvicorn.Config(
+        app,
+        http=express_protocol(app),
+        ws="none",
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=30,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets)
+    return 0 if server.started else 1
+
+
+def _address(folder: Path, index: int) -> Path:
+    return folder / f"{index}.sock"
+
+
+def _own_socket(address: Path) -> socket.socket:
+    """Where the other workers reach this one; a file that an ended process left is replaced."""
+    address.unlink(missing_ok=True)
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    one.bind(str(address))
+    return one
+
+
+def _stopped(_signal: int, _frame: object) -> NoReturn:
+    sys.exit(0)

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     root_path: str = Field(default="", pattern=r"^(/[^/?#]+)*$", description="prefix under which a proxy serves us")
+    workers: int | None = Field(
+        default=None, ge=1, le=64, description="processes that answer; unset: one per CPU for tiny networks, else 1"
+    )
     models: Path = Field(default=Path("models"), description="folder of the model repository")
     poll_seconds: float = Field(
         default=2.0, ge=0, le=86_400, description="time between two looks at that folder; 0 looks once, at the start"

@@ -21,13 +21,13 @@ log = logging.getLogger("fovea")
 
 def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
     """Bound to the same port, any free one for 0. Raises OSError where it is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     found: list[socket.socket] = []
     for _ in range(count):
         one = socket.socket(family, socket.SOCK_STREAM)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        one.bind((host, found[0].getsockname()[1] if found else port))
+        one.bind(found[0].getsockname() if found else address)
         found.append(one)
     return found
 

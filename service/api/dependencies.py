@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Path, Request
 
+from service.api.peers import Peers
 from service.engine.classifier import Classifier
 from service.engine.devices import Device
 from service.engine.registry import Registry
@@ -20,10 +21,19 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
+class Workers:
+    """How many processes serve this port, and how to reach the others."""
+
+    count: int = 1
+    peers: Peers = field(default_factory=Peers)
+
+
+@dataclass(frozen=True)
 class Services:
     """Everything a route may use; made once, by `app`."""
 
     settings: Settings
+    workers: Workers
     device: Device | None
     device_problem: str | None
     registry: Registry

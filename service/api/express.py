@@ -27,6 +27,7 @@ from service.errors import FoveaError
 
 if TYPE_CHECKING:
     from service.api.dependencies import Services
+    from service.api.http_counts import HttpCounts
 
 _TARGET = re.compile(
     rb"/v1/models/([A-Za-z0-9._-]{1,64})(?:/versions/([0-9]{1,9}))?/classify(?:\?top=([1-9][0-9]{0,3}))?"
@@ -114,10 +115,13 @@ class Desk:
         for one in batch:
             own = [{"predictions": next(results)["predictions"][: one.asked.top]} for _ in one.inputs]
             answer = encoded(classifier, one.sent, one.inputs, own)
-            self._app.state.http_counts.answered(
-                "POST", CLASSIFY_ROUTES[one.asked.version is not None], 200, time.monotonic() - one.arrived
-            )
+            self._count(one)
             one.connection.answers(one.asked, answer, timing(one.arrived, one.decoded, began, ended))
+
+    def _count(self, one: _Waiting) -> None:
+        counts: HttpCounts = self._app.state.http_counts
+        counts.began()
+        counts.answered("POST", CLASSIFY_ROUTES[one.asked.version is not None], 200, time.monotonic() - one.arrived)
 
 
 class ExpressProtocol(HttpToolsProtocol):

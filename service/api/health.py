@@ -16,7 +16,7 @@ async def live() -> Health:
 
 @router.get("/ready", summary="Can it answer", responses={503: {"model": Health, "description": "not ready"}})
 async def ready(services: AllServices, response: Response) -> Health:
-    """200 once loading has ended and at least one model answers; refused files are named while the others serve."""
+    """200 once every worker has loaded what there is and a model answers; refused files are named beside it."""
     missing = _missing(services)
     if missing:
         response.status_code = 503
@@ -28,7 +28,7 @@ def _missing(services: Services) -> list[str]:
     registry = services.registry
     if problem := services.device_problem or registry.problem:
         return [problem]
-    if not registry.loaded.is_set():
+    if not services.scheduler.statistics.all_started():
         return ["models are loading"]
     states = [slot.state for name in registry.names() for slot in registry.slots(name)]
     return [] if "ready" in states else ["no model is ready", *_refused(services)]

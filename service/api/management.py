@@ -5,13 +5,15 @@ No request names a path or sends a file: only what lies in the repository can be
 
 import asyncio
 import hmac
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api import models
-from service.api.dependencies import AllServices, ModelName, named_version
+from service.api.dependencies import AllServices, ModelName, Services, named_version
 from service.api.openapi import problems
 from service.api.schemas import ModelDescription, ModelList
 from service.engine.watching import Watcher
@@ -41,6 +43,12 @@ async def watcher_of(request: Request, services: AllServices) -> Watcher:
     return watcher
 
 
+async def everywhere(request: Request, services: Services, change: Callable[[], None]) -> None:
+    """Makes the change in this worker, off the event loop, and by the same request in all others."""
+    await asyncio.to_thread(change)
+    await services.workers.peers.repeat(request)
+
+
 TheWatcher = Annotated[Watcher, Depends(watcher_of)]
 Version = Annotated[str, Depends(named_version)]
 
@@ -57,21 +65,25 @@ router = APIRouter(prefix="/v1/models", tags=["management"], dependencies=[Depen
 
 
 @router.post("/{model}/versions/{version}/load", summary="Load a version now", responses=_problems(404, 422))
-async def load(services: AllServices, watcher: TheWatcher, model: ModelName, version: Version) -> ModelDescription:
+async def load(
+    request: Request, services: AllServices, watcher: TheWatcher, model: ModelName, version: Version
+) -> ModelDescription:
     """Tries, loads and swaps in the file of this version; answers when that is done. Nothing else waits for it."""
-    await asyncio.to_thread(watcher.load, model, version)
+    await everywhere(request, services, partial(watcher.load, model, version))
     return await models.model(services, model)
 
 
 @router.post("/{model}/versions/{version}/unload", summary="Give back a version's memory", responses=_problems(404))
-async def unload(services: AllServices, watcher: TheWatcher, model: ModelName, version: Version) -> ModelDescription:
+async def unload(
+    request: Request, services: AllServices, watcher: TheWatcher, model: ModelName, version: Version
+) -> ModelDescription:
     """The file stays; the version answers again after `load`, or once its file changes. Requests under way finish."""
-    await asyncio.to_thread(watcher.unload, model, version)
+    await everywhere(request, services, partial(watcher.unload, model, version))
     return await models.model(services, model)
 
 
 @router.post("/reload", summary="Look at the repository now", responses=_problems())
-async def reload(services: AllServices, watcher: TheWatcher) -> ModelList:
+async def reload(request: Request, services: AllServices, watcher: TheWatcher) -> ModelList:
     """As the look every FOVEA_POLL_SECONDS, but new and changed files count at once; answers when they are loaded."""
-    await asyncio.to_thread(watcher.reload)
+    await everywhere(request, services, watcher.reload)
     return await models.models(services)

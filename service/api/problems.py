@@ -28,6 +28,7 @@ _STATUS: tuple[tuple[type[FoveaError], int], ...] = (
     (errors.MalformedBodyError, 400),
     (errors.InvalidInputError, 422),
     (errors.ModelFileError, 422),
+    (errors.PeerFailedError, 503),
     (errors.OverloadedError, 503),
     (errors.ModelUnavailableError, 503),
     (errors.DeadlineExceededError, 504),

@@ -3,8 +3,8 @@
 Only what lies in the repository can be loaded: no request brings a file, a configuration or a path.
 """
 
-import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.api import protocol_models
 from service.api.dependencies import AllServices, ModelName
-from service.api.management import TheWatcher, authorized
+from service.api.management import TheWatcher, authorized, everywhere
 from service.errors import InvalidParameterError, MalformedBodyError, shown
 
 router = APIRouter(prefix="/repository", include_in_schema=False)
@@ -41,20 +41,20 @@ async def index(request: Request, services: AllServices) -> list[dict[str, str]]
 
 
 @router.post("/models/{model}/load", dependencies=[Depends(authorized)])
-async def load(request: Request, watcher: TheWatcher, model: ModelName) -> dict[str, str]:
+async def load(request: Request, services: AllServices, watcher: TheWatcher, model: ModelName) -> dict[str, str]:
     """Every version of the model that lies in the repository; answers when that is done."""
     asked = await _sent(request, ControlRequest, '{"parameters": {}}')
     _check_load(asked.parameters or {})
-    await asyncio.to_thread(watcher.load, model)
+    await everywhere(request, services, partial(watcher.load, model))
     return {}
 
 
 @router.post("/models/{model}/unload", dependencies=[Depends(authorized)])
-async def unload(request: Request, watcher: TheWatcher, model: ModelName) -> dict[str, str]:
+async def unload(request: Request, services: AllServices, watcher: TheWatcher, model: ModelName) -> dict[str, str]:
     """All versions; their files stay."""
     asked = await _sent(request, ControlRequest, '{"parameters": {"unload_dependents": false}}')
     _check_unload(asked.parameters or {})
-    await asyncio.to_thread(watcher.unload, model)
+    await everywhere(request, services, partial(watcher.unload, model))
     return {}
 
 

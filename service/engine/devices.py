@@ -97,6 +97,11 @@ def available_cpus(quota_file: Path = _CGROUP_QUOTA) -> int:
         return affinity
 
 
+def shows_gpu() -> bool:
+    """Whether CUDA may be usable here; asks the device nothing, so that a process may still fork."""
+    return _CUDA in ort.get_available_providers() and any(device.exists() for device in _NVIDIA_DEVICES)
+
+
 def _missing_for_cuda() -> str | None:
     if _CUDA not in ort.get_available_providers():
         return f"{runtime_version()} has no CUDA provider"

@@ -38,7 +38,6 @@ class Registry:
         self._slots: dict[str, dict[int, Slot]] = {}
         self._writing = threading.Lock()
         self._ignored: tuple[Ignored, ...] = ()
-        self.loaded = threading.Event()
         self.problem: str | None = None
 
     def names(self) -> list[str]:

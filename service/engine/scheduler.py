@@ -175,9 +175,11 @@ class Scheduler:
                 self._changed.wait()
 
     def _still_wanted(self, batch: list[Part]) -> list[Part]:
-        """Without the requests whose time ran out before anybody could say so."""
+        """Without the requests whose time ran out, or whose caller left, before anybody could say so."""
         now = time.monotonic()
         for request in {part.request for part in batch}:
+            if request.answer.cancelled():
+                self._given_up(request, "abandoned")
             if request.expires <= now and self._given_up(request, "expired"):
                 _settle(request, DeadlineExceededError(request.timeout_seconds))
         return [part for part in batch if not part.request.gone]

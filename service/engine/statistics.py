@@ -88,6 +88,7 @@ class Statistics:
         self._lanes = self.cells.table("lane", _WIDTH)
         self._batches = self.cells.table("batch", 2)
         self._loads = self.cells.table("load", 2)
+        self._workers = self.cells.table("worker", 0)
 
     def decoded(self, lane: Hashable, seconds: float) -> None:
         """One request whose images were decoded, the readable and the others."""
@@ -138,6 +139,15 @@ class Statistics:
         """Whether this process can answer for the lane, from now on."""
         with self.cells.lock:
             self._lanes[lane][_READY] = is_ready
+
+    def started(self) -> None:
+        """What there was at the start of this process is loaded."""
+        with self.cells.lock:
+            self._workers["started"][0] = 1
+
+    def all_started(self) -> bool:
+        """Whether every process that counts has."""
+        return sum(started for started, *_ in self.cells.sums("worker").values()) == self.cells.parts
 
     def of(self, lane: Hashable) -> Figures:
         """All zero where nothing ran."""

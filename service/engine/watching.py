@@ -72,7 +72,7 @@ class Watcher:
             log.exception("loading the models failed")
             self._registry.problem = f"loading the models failed: {type(error).__name__}"
         finally:
-            self._registry.loaded.set()
+            self._statistics.started()
         while poll_seconds and not stop.wait(poll_seconds):
             try:
                 self.poll()

@@ -5,14 +5,12 @@ import json
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from fastapi import FastAPI
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
@@ -21,16 +19,16 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.api.http_counts import Counted, HttpCounts
 from service.app import create_app
-from service.arrays import InputBatch, Scores
 from service.engine.cells import Cells
 from service.settings import Settings
 from tests import tiny_models
 from tests.service.api.conftest import named, pixels, png, put, served, until
+from tests.service.engine.conftest import Gate, images
 
 CLASSIFY = "/v1/models/{model}/classify"
 URL = "/v1/models/grey/classify"
 PICTURE = png(pixels())
-ONE = np.zeros((1, 8, 8, 1), np.uint8)
+LARGE = png(pixels(side=300))
 GREY = {"model": "grey", "version": "1"}
 
 
@@ -64,7 +62,7 @@ def app(repository: Path) -> FastAPI:
 def fresh(app: FastAPI) -> Iterator[httpx.Client]:
     """Of a service that nobody else asks, once it is ready."""
     with served(app) as client:
-        until(lambda: bool(app.state.services.registry.loaded.is_set()))
+        until(lambda: bool(app.state.services.scheduler.statistics.all_started()))
         yield client
 
 
@@ -107,21 +105,16 @@ def test_the_durations_of_a_stage_add_up(fresh: httpx.Client) -> None:
 
 
 def test_who_is_refused_and_who_waits_is_seen(app: FastAPI, fresh: httpx.Client) -> None:
-    gate, scheduler = threading.Event(), app.state.services.scheduler
-
-    def held(batch: InputBatch) -> Scores:
-        gate.wait(10)
-        return np.zeros((len(batch), 4), np.float32)
-
+    held, scheduler = Gate("grey"), app.state.services.scheduler
     try:
-        running = scheduler.submit(("grey", 1), ONE, held, 60.0)
+        running = scheduler.submit(held, images(1), 60.0)
         while running.started is None:
             time.sleep(0.001)
-        scheduler.submit(("grey", 1), ONE, held, 60.0)
-        assert fresh.post(URL, content=PICTURE).status_code == 503
+        scheduler.submit(held, images(2), 60.0)
+        assert fresh.post(URL, content=LARGE).status_code == 503
         found = scraped(fresh)
     finally:
-        gate.set()
+        held.open.set()
     assert (found.of("fovea_queue_images", **GREY), found.of("fovea_queue_requests", **GREY)) == (1, 1)
     assert found.of("fovea_requests_refused_total", reason="overloaded") == 1
     assert found.of("fovea_request_failures_total", **GREY, reason="overloaded") == 1
@@ -234,7 +227,7 @@ def test_models_are_counted_as_they_load_and_ready_while_they_are_there(tmp_path
     (tmp_path / "bad" / "1" / "model.onnx").write_bytes(b"no model")
     app = create_app(Settings(models=tmp_path, provider="cpu", poll_seconds=0))
     with served(app) as client:
-        until(lambda: bool(app.state.services.registry.loaded.is_set()))
+        until(lambda: bool(app.state.services.scheduler.statistics.all_started()))
         found = scraped(client)
         assert found.of("fovea_model_loads_total", model="grey", result="success") == 2
         assert found.of("fovea_model_loads_total", model="bad", result="failure") == 1

@@ -2,15 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from service.arrays import InputBatch, Scores
 from service.engine.cells import Cells
+from service.engine.costs import Costs
 from service.engine.scheduler import Scheduler
 from service.engine.statistics import Figures, Statistics, Total
+from service.engine.turn import Turn
 from service.errors import OverloadedError
 
 
@@ -25,6 +27,17 @@ def images(*values: float) -> InputBatch:
     return np.stack([np.full((1, 1, 1), value, np.float32) for value in values])
 
 
+class Network:
+    """Runs a function."""
+
+    def __init__(self, name: str, run: Callable[[InputBatch], Scores]) -> None:
+        self.name, self.version, self.costs = name, 1, Costs({1: 0.001, 4: 0.001})
+        self._run = run
+
+    def scores(self, batch: InputBatch, _turn: Turn) -> Scores:
+        return self._run(batch)
+
+
 def half_a_millisecond(batch: InputBatch) -> Scores:
     time.sleep(0.0005)
     if (batch < 0).any():
@@ -33,20 +46,23 @@ def half_a_millisecond(batch: InputBatch) -> Scores:
     return scores
 
 
+LANE = Network("lane", half_a_millisecond)
+
+
 def test_a_lane_where_nothing_ran_is_all_zero() -> None:
     assert Statistics().of("lane") == Figures()
 
 
 def test_images_runs_and_requests_are_counted_apart(scheduler: Scheduler) -> None:
     for batch in (images(1), images(2, 3), images(4, 5)):
-        scheduler.submit("lane", batch, half_a_millisecond, 60.0).answer.result(10)
-    found = scheduler.statistics.of("lane")
+        scheduler.submit(LANE, batch, 60.0).answer.result(10)
+    found = scheduler.statistics.of(("lane", 1))
     assert (found.images, found.runs) == (5, 3)
     assert (found.success.count, found.queue.count, found.inference.count, found.failure.count) == (3, 3, 3, 0)
     assert {size: total.count for size, total in found.batches.items()} == {1: 1, 2: 2}
     assert found.inference.nanoseconds >= 1_500_000
     assert found.success.nanoseconds == pytest.approx(found.queue.nanoseconds + found.inference.nanoseconds, abs=10)
-    assert scheduler.statistics.of("other") == Figures()
+    assert scheduler.statistics.of(("other", 1)) == Figures()
 
 
 def test_requests_that_ran_together_are_one_run_and_a_bad_one_fails_alone(scheduler: Scheduler) -> None:
@@ -56,14 +72,14 @@ def test_requests_that_ran_together_are_one_run_and_a_bad_one_fails_alone(schedu
         gate.wait(10)
         return half_a_millisecond(batch)
 
-    first = scheduler.submit("first", images(0), held, 60.0)
-    good, bad = (scheduler.submit("lane", images(value), half_a_millisecond, 60.0) for value in (1, -1))
+    first = scheduler.submit(Network("first", held), images(0), 60.0)
+    good, bad = (scheduler.submit(LANE, images(value), 60.0) for value in (1, -1))
     gate.set()
     for request in (first, good):
         request.answer.result(10)
     with pytest.raises(ValueError, match="a negative pixel"):
-        bad.answer.result(10)
-    found = scheduler.statistics.of("lane")
+        bad.answer.result(10).scores()
+    found = scheduler.statistics.of(("lane", 1))
     assert (found.runs, found.success.count, found.failure.count) == (1, 1, 1)
     assert found.queue.nanoseconds > 0
 
@@ -75,14 +91,14 @@ def test_what_expires_or_is_abandoned_counts_as_failed(scheduler: Scheduler) -> 
         gate.wait(10)
         return half_a_millisecond(batch)
 
-    running = scheduler.submit("first", images(0), held, 60.0)
+    running = scheduler.submit(Network("first", held), images(0), 60.0)
     while running.started is None:
         time.sleep(0.001)
-    scheduler.submit("lane", images(1), half_a_millisecond, 0.0)
-    assert scheduler.submit("lane", images(1), half_a_millisecond, 60.0).answer.cancel()
+    scheduler.submit(LANE, images(1), 0.0)
+    assert scheduler.submit(LANE, images(1), 60.0).answer.cancel()
     gate.set()
     scheduler.close()
-    found = scheduler.statistics.of("lane")
+    found = scheduler.statistics.of(("lane", 1))
     assert {reason: total.count for reason, total in found.failures.items()} == {"expired": 1, "abandoned": 1}
     assert (found.failure.count, found.runs) == (2, 0)
 
@@ -94,27 +110,27 @@ def test_what_waits_is_counted_until_it_runs_or_is_refused() -> None:
         gate.wait(10)
         return half_a_millisecond(batch)
 
-    running = scheduler.submit("first", images(0), held, 60.0)
+    running = scheduler.submit(Network("first", held), images(0), 60.0)
     while running.started is None:
         time.sleep(0.001)
     for batch in (images(1, 2), images(3)):
-        scheduler.submit("lane", batch, half_a_millisecond, 60.0)
+        scheduler.submit(LANE, batch, 60.0)
     with pytest.raises(OverloadedError):
-        scheduler.submit("lane", images(4, 5), half_a_millisecond, 60.0)
-    found = scheduler.statistics.of("lane")
+        scheduler.submit(LANE, images(4, 5), 60.0)
+    found = scheduler.statistics.of(("lane", 1))
     assert (found.waiting_requests, found.waiting_images) == (2, 3)
     gate.set()
     scheduler.close()
-    found = scheduler.statistics.of("lane")
+    found = scheduler.statistics.of(("lane", 1))
     assert (found.waiting_requests, found.waiting_images, found.success.count) == (0, 0, 2)
     assert {reason: total.count for reason, total in found.failures.items()} == {"overloaded": 1}
 
 
 def test_a_run_that_fails_is_an_error(scheduler: Scheduler) -> None:
     with pytest.raises(ValueError, match="a negative pixel"):
-        scheduler.submit("lane", images(-1), half_a_millisecond, 60.0).answer.result(10)
+        scheduler.submit(LANE, images(-1), 60.0).answer.result(10).scores()
     scheduler.close()
-    found = scheduler.statistics.of("lane").failures["error"]
+    found = scheduler.statistics.of(("lane", 1)).failures["error"]
     assert (found.count, found.nanoseconds > 0) == (1, True)
 
 
@@ -123,14 +139,14 @@ def test_threads_lose_no_count() -> None:
 
     def count() -> None:
         for _ in range(2000):
-            statistics.answered("lane", 2, [0.5, 0.5], 0.25)
+            statistics.answered(("lane", 1), 2, [0.5, 0.5], 0.25)
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    found = statistics.of("lane")
+    found = statistics.of(("lane", 1))
     assert (found.images, found.runs, found.success.count, found.success.seconds) == (16000, 8000, 16000, 12000)
 
 

@@ -13,6 +13,7 @@ import pytest
 from service.engine.devices import chosen_device
 from service.engine.registry import Registry, Slot
 from service.engine.repository import path_of
+from service.engine.statistics import Statistics
 from service.engine.watching import Watcher
 from service.errors import ModelFileError, ModelUnavailableError, UnknownModelError, UnknownVersionError
 from tests import tiny_models
@@ -28,7 +29,8 @@ class Watched:
         self.registry = Registry()
         self.tried: list[Path] = []
         self.refusals: dict[Path, str] = {}
-        self.watcher = Watcher(folder, self.registry, CPU, self._trial)
+        self.statistics = Statistics()
+        self.watcher = Watcher(folder, self.registry, CPU, self._trial, self.statistics)
 
     def _trial(self, paths: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
         for path in paths:
@@ -397,5 +399,5 @@ def test_without_an_interval_the_folder_is_looked_at_once(tmp_path: Path) -> Non
     repository = Watched(tmp_path)
     repository.put(1)
     repository.watcher.follow(0.0, threading.Event())  # returns
-    assert repository.registry.loaded.is_set()
+    assert repository.statistics.all_started()
     assert repository.registry.classifier("tiny").version == 1
