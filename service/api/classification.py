@@ -14,8 +14,8 @@ from service.arrays import NetworkInput
 from service.engine.classifier import Classifier
 from service.engine.outcomes import Piece
 from service.errors import FoveaError, InferenceFailedError
-from service.images.decoding import ImageLimits, decode
-from service.images.preprocessing import prepare
+from service.images.decoding import ImageLimits
+from service.images.network_input import network_input
 
 Prepared = NetworkInput | FoveaError
 
@@ -23,7 +23,7 @@ Prepared = NetworkInput | FoveaError
 def prepared(upload: Upload, limits: ImageLimits, classifier: Classifier) -> Prepared:
     """The network's input, or the reason why there is none: among many images one bad one is not an error."""
     try:
-        return prepare(decode(upload.data, limits), classifier.file.metadata.preprocessing)
+        return network_input(upload.data, limits, classifier.file.metadata.preprocessing)
     except FoveaError as error:
         return error
 

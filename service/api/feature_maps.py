@@ -19,9 +19,8 @@ from service.api.uploads import uploads
 from service.arrays import FeatureMaps
 from service.engine.classifier import Classifier
 from service.errors import AnswerTooLargeError, InvalidParameterError
-from service.images.decoding import decode
+from service.images.network_input import network_input
 from service.images.pictures import Grid, grid
-from service.images.preprocessing import prepare
 from service.inspection.graph import Layer, layers
 from service.inspection.selection import selected
 from service.inspection.statistics import (
@@ -115,7 +114,7 @@ async def maps_of_layers(
 def _maps(data: bytes, chosen: Sequence[Layer], services: Services, classifier: Classifier) -> Maps:
     """The output of each layer by its id, batch first."""
     file = classifier.file
-    image = prepare(decode(data, image_limits(services)), file.metadata.preprocessing)
+    image = network_input(data, image_limits(services), file.metadata.preprocessing)
     feed = classifier.feed(image[None])
     tensors = [layer.output for layer in chosen]
     found = services.prefix_sessions.run(file.sha256, file.model, tensors, feed)

@@ -17,8 +17,9 @@ from service.api.tensor_codec import datatype_of, from_binary
 from service.arrays import InputBatch
 from service.engine.classifier import Classifier
 from service.errors import FoveaError, InvalidTensorError, TooManyImagesError, shown
-from service.images.decoding import FORMATS, ImageLimits, decode
-from service.images.preprocessing import MAX_SIDE, prepare
+from service.images.decoding import FORMATS, ImageLimits
+from service.images.network_input import network_input
+from service.images.preprocessing import MAX_SIDE
 from service.images.signatures import image_format
 
 
@@ -119,7 +120,7 @@ def _decoded(files: Sequence[bytes], classifier: Classifier, limits: ImageLimits
     inputs = []
     for index, file in enumerate(files):
         try:
-            inputs.append(prepare(decode(file, limits), classifier.file.metadata.preprocessing))
+            inputs.append(network_input(file, limits, classifier.file.metadata.preprocessing))
         except FoveaError as error:
             raise InvalidTensorError(f"image {index}: {error.detail}", error.remedy) from error
     return np.stack(inputs)

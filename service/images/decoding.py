@@ -4,10 +4,11 @@ The first frame of a JPEG, PNG, WebP, GIF or BMP; everything else is refused by 
 """
 
 import io
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -24,7 +25,9 @@ from service.errors import (
     ImageTooLargeError,
     UnsupportedImageError,
 )
-from service.images.signatures import exif_orientation, image_format, jpeg_scans, likeness
+from service.images.plain_png import PlainPng, plain_png
+from service.images.preprocessing import Extent, Preprocessing, reduction
+from service.images.signatures import exif_orientation, image_format, is_lossless_jpeg, jpeg_scans, likeness
 
 # Plugins are called by name: `Image.open` would warn about large sizes before they can be compared with `ImageLimits`.
 _PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
@@ -52,6 +55,9 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_SIDEWAYS = (5, 6, 7, 8)
+_JPEG_SCALES = (8, 4, 2)  # what Pillow offers of libjpeg-turbo, and what it has in SIMD
 
 # Once, at import, because the filters are global and not thread-safe: what a hostile file makes Pillow say about its
 # metadata stays out of the log, and a GIF frame far outside its canvas, a size seen only while opening, is an error.
@@ -81,27 +87,63 @@ class _CountedReads(io.BytesIO):
         return super().read(size)
 
 
+class Decoded(NamedTuple):
+    """`extent`: what was sent, in pixels of the image from its upper left corner.
+
+    375 rows decoded at a quarter are 94 that show 376: their extent is 93.75.
+    """
+
+    image: Image.Image
+    extent: Extent
+
+
 def decode(data: bytes, limits: ImageLimits) -> Image.Image:
-    """The first frame of `data`, upright, in mode L (greyscale files) or RGB.
+    """The first frame of `data`, upright, in mode L (greyscale files) or RGB, with all its pixels.
 
     16 bits are scaled to 8, transparency is composited on white, the EXIF orientation is applied (an invalid one counts
     as 1). Raises EmptyImageError, UnsupportedImageError, ImageTooLargeError and ImageTooComplexError from the header
-    alone, CorruptImageError for whatever Pillow cannot decode. Thread-safe. A 28x28 PNG takes 0.1 ms.
+    alone, CorruptImageError for whatever Pillow cannot decode. Thread-safe. A plain 28x28 PNG takes 10 microseconds,
+    any other 40.
+    """
+    return decode_for(None, data, limits).image
+
+
+def decode_for(purpose: Preprocessing | None, data: bytes, limits: ImageLimits) -> Decoded:
+    """As `decode`, but with fewer pixels and without colours in a JPEG where the purpose would not see the difference.
+
+    The limits are for the pixels sent.
     """
     if not data:
         raise EmptyImageError
     name = image_format(data)
     if name is None:
         raise UnsupportedImageError(likeness(data), FORMATS)
+    plain = plain_png(data) if name == "PNG" else None
+    return _from_file(data, name, limits, purpose) if plain is None else _from_rows(plain, limits)
+
+
+def _from_rows(plain: PlainPng, limits: ImageLimits) -> Decoded:
+    """Pillow's decoder of PNG rows, in C, without its reader of PNG files, in Python."""
+    _check_size(plain.size, limits)
+    try:
+        image = Image.frombytes(plain.mode, plain.size, plain.compressed, "zip", plain.mode)
+    except Exception as error:
+        raise CorruptImageError("PNG", str(error) or type(error).__name__) from error
+    return Decoded(image, plain.size)
+
+
+def _from_file(data: bytes, name: str, limits: ImageLimits, purpose: Preprocessing | None) -> Decoded:
     opened = _opened(data, name)
     _check_cost(data, opened, limits)
+    extent = opened.size if purpose is None or name != "JPEG" else _drafted(opened, data, purpose)
     try:
         opened.load()
         flat = _flattened(opened)
-        transposition = _TRANSPOSITIONS.get(exif_orientation(opened.info.get("exif")))
-        return flat if transposition is None else flat.transpose(transposition)
+        orientation = exif_orientation(opened.info.get("exif"))
+        upright = flat.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else flat
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and more on hostile data
         raise CorruptImageError(name, str(error) or type(error).__name__) from error
+    return Decoded(upright, extent[::-1] if orientation in _SIDEWAYS else extent)
 
 
 def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
@@ -115,11 +157,35 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
 
 
 def _check_cost(data: bytes, opened: ImageFile.ImageFile, limits: ImageLimits) -> None:
-    width, height = opened.size
-    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise ImageTooLargeError(width, height, limits.max_pixels, limits.max_side)
+    _check_size(opened.size, limits)
     if opened.format == "JPEG" and (scans := jpeg_scans(data, limits.max_jpeg_scans)) > limits.max_jpeg_scans:
         raise ImageTooComplexError(scans, limits.max_jpeg_scans)
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+        raise ImageTooLargeError(width, height, limits.max_pixels, limits.max_side)
+
+
+def _drafted(jpeg: ImageFile.ImageFile, data: bytes, purpose: Preprocessing) -> Extent:
+    """Has libjpeg leave out what the network will not see: colours for a grey one, resolution for a small one.
+
+    A block of 8x8 frequencies becomes 4x4, 2x2 or 1x1 pixels, which is averaging and not skipping. Gives the extent.
+    """
+    width, height = jpeg.size
+    if is_lossless_jpeg(data):  # it has no frequencies, and libjpeg-turbo converts none of its colours
+        return width, height
+    scale = _scale(jpeg.size, exif_orientation(jpeg.info.get("exif")), purpose)
+    jpeg.draft("L" if purpose.color == "gray" else None, (max(1, width // scale), max(1, height // scale)))
+    return width / scale, height / scale
+
+
+def _scale(size: tuple[int, int], orientation: int, purpose: Preprocessing) -> int:
+    """8, 4, 2 or 1: by how much the JPEG is decoded smaller."""
+    spare = reduction(size[::-1] if orientation in _SIDEWAYS else size, purpose)
+    whole = math.gcd(*size)  # turned, an image would have its partial pixels on another side than the extent says
+    return next((s for s in _JPEG_SCALES if s <= spare and (orientation == 1 or whole % s == 0)), 1)
 
 
 def _flattened(image: Image.Image) -> Image.Image:

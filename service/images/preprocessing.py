@@ -15,6 +15,12 @@ MAX_SIDE = 4096
 
 _FLOAT32 = np.finfo(np.float32)  # the arithmetic is done in it
 
+# Where an image has more pixels than this for each of the network's, along both axes, it may be averaged over whole
+# pixels first: docs/decisions/0010-decoding.md has what that does to the picture.
+MARGIN = 3.0
+
+Extent = tuple[int | float, int | float]
+
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -68,18 +74,21 @@ class Preprocessing(BaseModel):
         return self
 
 
-def received(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
-    """The exact picture the network is given, before any arithmetic: RGB or grey, at the network's size."""
+def received(image: Image.Image, preprocessing: Preprocessing, extent: Extent | None = None) -> Pixels:
+    """The exact picture the network is given, before any arithmetic: RGB or grey, at the network's size.
+
+    `extent`: width and height of what counts of the image, from its upper left corner; all of it where none is given.
+    """
     converted = _in_mode(image, "L" if preprocessing.color == "gray" else "RGB")
-    pixels = np.array(
-        _resized(converted, preprocessing)
-    )  # a copy: Pillow's own memory is read-only, PyTorch warns of it
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+    resized = _resized(converted, preprocessing, extent or image.size)
+    # A copy: Pillow's own memory is read-only, PyTorch warns of it.
+    pixels = np.frombuffer(bytearray(resized.tobytes()), np.uint8)
+    return pixels.reshape(resized.height, resized.width, preprocessing.channels)
 
 
-def prepare(image: Image.Image, preprocessing: Preprocessing) -> NetworkInput:
+def prepare(image: Image.Image, preprocessing: Preprocessing, extent: Extent | None = None) -> NetworkInput:
     """One image (mode L or RGB) as one network input, without the batch axis, C-contiguous, in the network's dtype."""
-    return normalized(received(image, preprocessing), preprocessing)
+    return normalized(received(image, preprocessing, extent), preprocessing)
 
 
 def normalized(pixels: Pixels, preprocessing: Preprocessing) -> NetworkInput:
@@ -93,38 +102,58 @@ def normalized(pixels: Pixels, preprocessing: Preprocessing) -> NetworkInput:
     return np.ascontiguousarray(values, dtype=preprocessing.dtype)
 
 
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)
+def reduction(size: Extent, preprocessing: Preprocessing) -> float:
+    """How many times smaller an upright image of this width and height may be made before it is prepared.
+
+    `MARGIN` of its pixels remain for each of the network's. At most 1 where all of them are needed.
+    """
+    across, down = size[0] / preprocessing.width, size[1] / preprocessing.height
+    if preprocessing.interpolation == "nearest":
+        return 1
+    match preprocessing.resize:
+        case "crop":
+            return min(across, down) * preprocessing.crop_fraction / MARGIN
+        case "pad":
+            return max(across, down) / MARGIN
+        case _:
+            return min(across, down) / MARGIN
 
 
-def _resized(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+def _resized(image: Image.Image, preprocessing: Preprocessing, extent: Extent) -> Image.Image:
     target = (preprocessing.width, preprocessing.height)
-    if image.size == target and preprocessing.crop_fraction == 1:
+    if extent == target and preprocessing.crop_fraction == 1:
         return image
     resampling = _RESAMPLING[preprocessing.interpolation]
     match preprocessing.resize:
         case "crop":
-            return _cropped(image, target, preprocessing.crop_fraction, resampling)
+            return _cropped(image, extent, target, preprocessing.crop_fraction, resampling)
         case "pad":
-            return _padded(image, target, resampling)
+            return _padded(image, extent, target, resampling)
         case _:
-            return image.resize(target, resampling)
+            return image.resize(target, resampling, box=(0, 0, *extent), reducing_gap=MARGIN)
 
 
-def _cropped(image: Image.Image, target: tuple[int, int], fraction: float, resampling: Image.Resampling) -> Image.Image:
+def _cropped(
+    image: Image.Image, extent: Extent, target: tuple[int, int], fraction: float, resampling: Image.Resampling
+) -> Image.Image:
     """Scales and cuts in one step: the source box that lands on the target is resampled, nothing else."""
-    width, height = target
-    ratio = min(image.width / width, image.height / height) * fraction
-    box_width, box_height = width * ratio, height * ratio
+    width, height = extent
+    ratio = min(width / target[0], height / target[1]) * fraction
+    box_width, box_height = target[0] * ratio, target[1] * ratio
     # Rounding may put an edge outside the image by the last digit, which Pillow refuses.
-    left, top = max(0.0, (image.width - box_width) / 2), max(0.0, (image.height - box_height) / 2)
-    right, bottom = min(left + box_width, image.width), min(top + box_height, image.height)
-    return image.resize(target, resampling, box=(left, top, right, bottom))
+    left, top = max(0.0, (width - box_width) / 2), max(0.0, (height - box_height) / 2)
+    right, bottom = min(left + box_width, width), min(top + box_height, height)
+    return image.resize(target, resampling, box=(left, top, right, bottom), reducing_gap=MARGIN)
 
 
-def _padded(image: Image.Image, target: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
-    ratio = min(target[0] / image.width, target[1] / image.height)
-    size = max(1, round(image.width * ratio)), max(1, round(image.height * ratio))
+def _padded(image: Image.Image, extent: Extent, target: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
+    ratio = min(target[0] / extent[0], target[1] / extent[1])
+    size = max(1, round(extent[0] * ratio)), max(1, round(extent[1] * ratio))
     canvas = Image.new(image.mode, target)
-    canvas.paste(image.resize(size, resampling), ((target[0] - size[0]) // 2, (target[1] - size[1]) // 2))
+    shrunk = image.resize(size, resampling, box=(0, 0, *extent), reducing_gap=MARGIN)
+    canvas.paste(shrunk, ((target[0] - size[0]) // 2, (target[1] - size[1]) // 2))
     return canvas
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)

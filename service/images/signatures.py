@@ -46,6 +46,7 @@ _TEXTUAL_PATTERNS = tuple((re.compile(pattern, re.DOTALL), name) for pattern, na
 # Two bytes that end entropy-coded data: not a stuffed FF 00, a fill byte or a restart marker (ITU-T T.81, B.1.1).
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _START_OF_SCAN, _END_OF_IMAGE, _START_OF_IMAGE = 0xDA, 0xD9, 0xD8
+_LOSSLESS_FRAMES = (b"\xff\xc3", b"\xff\xcb")
 _FIRST_SEGMENT = 0xC0  # lower codes are reserved and carry no length
 _MAX_JPEG_MARKERS = 10_000  # 3 ms; a file with 100 scans has some hundreds
 
@@ -55,9 +56,10 @@ _BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\
 
 def image_format(data: bytes) -> str | None:
     """JPEG, PNG, WEBP, GIF or BMP by signature, whatever the file is called; None for anything else."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    return next((name for name, signature in _IMAGE_SIGNATURES.items() if data.startswith(signature)), None)
+    for name, signature in _IMAGE_SIGNATURES.items():
+        if data.startswith(signature):
+            return name
+    return "WEBP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
 def likeness(data: bytes) -> str:
@@ -73,6 +75,11 @@ def _text_likeness(start: bytes) -> str | None:
     named = next((name for pattern, name in _TEXTUAL_PATTERNS if pattern.match(text)), None)
     printable = all(byte >= 32 or byte in b"\t\n\r\f" for byte in start)
     return named or ("text" if printable else None)
+
+
+def is_lossless_jpeg(data: bytes) -> bool:
+    """Whether a JPEG's pixels are predicted, not transformed (ITU-T T.81, H). Another's metadata may look like it."""
+    return any(marker in data for marker in _LOSSLESS_FRAMES)
 
 
 def jpeg_scans(data: bytes, limit: int) -> int:
