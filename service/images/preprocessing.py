@@ -109,7 +109,7 @@ def reduction(size: Extent, preprocessing: Preprocessing) -> float:
     """
     across, down = size[0] / preprocessing.width, size[1] / preprocessing.height
     if preprocessing.interpolation == "nearest":
-        return 1
+        return 1.0
     match preprocessing.resize:
         case "crop":
             return min(across, down) * preprocessing.crop_fraction / MARGIN

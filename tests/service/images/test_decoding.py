@@ -24,6 +24,8 @@ from service.errors import (
     UnsupportedImageError,
 )
 from service.images.decoding import FORMATS, ImageLimits, decode
+from service.images.network_input import network_input
+from service.images.preprocessing import Preprocessing
 
 LIMITS = ImageLimits()
 HOSTILE = Path(os.environ.get("FOVEA_DATA", "../shared/data")) / "hostile-images"
@@ -39,8 +41,11 @@ def decoded(image: Image.Image, image_format: str = "PNG", **options: object) ->
     return decode(saved(image, image_format, **options), LIMITS)
 
 
-def verdict(data: bytes) -> str:
+def verdict(data: bytes, purpose: Preprocessing | None = None) -> str:
     try:
+        if purpose is not None:
+            network_input(data, LIMITS, purpose)
+            return "200"
         image = decode(data, LIMITS)
     except UnsupportedImageError:
         return "415"
@@ -383,10 +388,15 @@ EXCEPTIONS = {
 @pytest.mark.skipif(not HOSTILE.is_dir(), reason=f"the collection of hostile images is not at {HOSTILE} (FOVEA_DATA)")
 # Pillow reads the resolution out of EXIF and says what is wrong with it; the service does not let that into its log.
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_every_hostile_image_gets_the_verdict_of_its_manifest() -> None:
+@pytest.mark.parametrize(
+    "purpose",
+    [None, Preprocessing(height=28, width=28, color="gray"), Preprocessing(height=64, width=64, color="rgb")],
+    ids=["decoded", "for a grey network", "for a network"],
+)
+def test_every_hostile_image_gets_the_verdict_of_its_manifest(purpose: Preprocessing | None) -> None:
     with (HOSTILE / "manifest.csv").open(newline="") as manifest:
         expected = {row["file"]: row["strict_status"] for row in csv.DictReader(manifest)}
-    answers = {name: verdict((HOSTILE / name).read_bytes()) for name in expected}
+    answers = {name: verdict((HOSTILE / name).read_bytes(), purpose) for name in expected}
     different = {name for name in answers if answers[name] != expected[name]}
     assert len(answers) > 1000
     assert different == EXCEPTIONS.keys() & expected.keys()
