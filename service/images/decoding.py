@@ -126,7 +126,8 @@ def _from_rows(plain: PlainPng, limits: ImageLimits) -> Decoded:
     """Pillow's decoder of PNG rows, in C, without its reader of PNG files, in Python."""
     _check_size(plain.size, limits)
     try:
-        image = Image.frombytes(plain.mode, plain.size, plain.compressed, "zip", plain.mode)
+        image = Image.new(plain.mode, plain.size, None)  # zeros that take no memory before they are written
+        image.frombytes(plain.compressed, "zip", plain.mode)
     except Exception as error:
         raise CorruptImageError("PNG", str(error) or type(error).__name__) from error
     return Decoded(image, plain.size)
