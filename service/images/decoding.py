@@ -136,7 +136,7 @@ def _from_rows(plain: PlainPng, limits: ImageLimits) -> Decoded:
 def _from_file(data: bytes, name: str, limits: ImageLimits, purpose: Preprocessing | None) -> Decoded:
     opened = _opened(data, name)
     _check_cost(data, opened, limits)
-    extent = opened.size if purpose is None or name != "JPEG" else _drafted(opened, data, purpose)
+    extent = opened.size if purpose is None or name != "JPEG" else _drafted(opened, purpose)
     try:
         opened.load()
         flat = _flattened(opened)
@@ -169,17 +169,26 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
         raise ImageTooLargeError(width, height, limits.max_pixels, limits.max_side)
 
 
-def _drafted(jpeg: ImageFile.ImageFile, data: bytes, purpose: Preprocessing) -> Extent:
+def _drafted(jpeg: ImageFile.ImageFile, purpose: Preprocessing) -> Extent:
     """Has libjpeg leave out what the network will not see: colours for a grey one, resolution for a small one.
 
     A block of 8x8 frequencies becomes 4x4, 2x2 or 1x1 pixels, which is averaging and not skipping. Gives the extent.
     """
     width, height = jpeg.size
-    if is_lossless_jpeg(data):  # it has no frequencies, and libjpeg-turbo converts none of its colours
+    if is_lossless_jpeg(_header(jpeg)):  # it has no frequencies, and libjpeg-turbo converts none of its colours
         return width, height
     scale = _scale(jpeg.size, exif_orientation(jpeg.info.get("exif")), purpose)
     jpeg.draft("L" if purpose.color == "gray" else None, (max(1, width // scale), max(1, height // scale)))
     return width / scale, height / scale
+
+
+def _header(jpeg: ImageFile.ImageFile) -> bytes:
+    """What Pillow has read of the file so far: everything before the first pixel."""
+    if jpeg.fp is None:
+        return b""
+    end = jpeg.fp.tell()
+    jpeg.fp.seek(0)
+    return jpeg.fp.read(end)
 
 
 def _scale(size: tuple[int, int], orientation: int, purpose: Preprocessing) -> int:

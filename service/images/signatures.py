@@ -77,9 +77,9 @@ def _text_likeness(start: bytes) -> str | None:
     return named or ("text" if printable else None)
 
 
-def is_lossless_jpeg(data: bytes) -> bool:
+def is_lossless_jpeg(header: bytes) -> bool:
     """Whether a JPEG's pixels are predicted, not transformed (ITU-T T.81, H). Another's metadata may look like it."""
-    return any(marker in data for marker in _LOSSLESS_FRAMES)
+    return any(marker in header for marker in _LOSSLESS_FRAMES)
 
 
 def jpeg_scans(data: bytes, limit: int) -> int:
