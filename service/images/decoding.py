@@ -136,8 +136,8 @@ def _from_rows(plain: PlainPng, limits: ImageLimits) -> Decoded:
 def _from_file(data: bytes, name: str, limits: ImageLimits, purpose: Preprocessing | None) -> Decoded:
     opened = _opened(data, name)
     _check_cost(data, opened, limits)
-    extent = opened.size if purpose is None or name != "JPEG" else _drafted(opened, purpose)
     try:
+        extent = opened.size if purpose is None or name != "JPEG" else _drafted(opened, purpose)
         opened.load()
         flat = _flattened(opened)
         orientation = exif_orientation(opened.info.get("exif"))

@@ -14,6 +14,7 @@ from jaxtyping import Int16
 from PIL import Image
 
 from service.errors import CorruptImageError, ImageTooComplexError, ImageTooLargeError, UnsupportedImageError
+from service.images import decoding
 from service.images.decoding import ImageLimits, decode, decode_for
 from service.images.network_input import network_input, picture
 from service.images.preprocessing import MARGIN, Preprocessing, normalized, received, reduction
@@ -173,3 +174,14 @@ def test_the_input_is_the_picture_and_its_arithmetic() -> None:
     data = jpeg(photograph(400, 300))
     chosen = network(layout="NCHW", dtype="float32", scale=1 / 255, mean=(0.5,), resize="crop", crop_fraction=0.875)
     assert np.array_equal(network_input(data, LIMITS, chosen), normalized(picture(data, LIMITS, chosen), chosen))
+
+
+def test_wherever_the_reads_of_a_file_run_out_it_is_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, given_up = jpeg(photograph(97, 60)), 0
+    for reads in range(1, 100):
+        monkeypatch.setattr(decoding, "_MAX_READS", reads)
+        try:
+            network_input(data, LIMITS, network(4, 4))
+        except CorruptImageError:
+            given_up += 1
+    assert 30 < given_up < 99
