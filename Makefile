@@ -16,7 +16,7 @@ development := .venv-dev/bin/python
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-serve: ## Answer at http://127.0.0.1:8000; PORT= changes the port, EXTRA=cpu|gpu the runtime
+serve: ## Answer at http://127.0.0.1:8000; PORT= changes the port, EXTRA=cpu|gpu|openvino the runtime
 	@extra=$$($(PYTHON) requirements/choose.py) && requirements/install.sh .venv "$$extra"
 	@exec .venv/bin/python -m service serve --port $(PORT)
 

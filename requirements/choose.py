@@ -1,4 +1,4 @@
-"""Chooses the runtime for this machine: prints `cpu` or `gpu`, and says on stderr why.
+"""Chooses the runtime for this machine: prints `cpu`, `gpu` or `openvino`, and says on stderr why.
 
 Looks at the NVIDIA driver only; knows nothing of pip or of the service. Standard library, and syntax that
 Python 3.8 reads, so that an old python3 reaches the clear sentence of interpreter.py.
@@ -18,6 +18,8 @@ from pathlib import Path
 # https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html, table 1.
 MINIMUM_DRIVER = 580
 
+RUNTIMES = ("cpu", "gpu", "openvino")  # the last is never chosen, only asked for
+
 _VERSION = re.compile(r"\b(\d{3,})(?:\.\d+)+")
 
 
@@ -33,10 +35,11 @@ def driver_version(text: str) -> str | None:
 
 def chosen(override: str, driver: str | None) -> tuple[str, str]:
     """The runtime and the reason, from EXTRA (empty: not set) and the driver's version; raises ChoiceError."""
-    if override in ("cpu", "gpu"):
+    if override in RUNTIMES:
         return override, f"EXTRA={override} is set"
     if override:
-        raise ChoiceError(f"EXTRA={override!r} names no runtime; set EXTRA=cpu or EXTRA=gpu, or leave it out")
+        known = ", ".join(f"EXTRA={name}" for name in RUNTIMES)
+        raise ChoiceError(f"EXTRA={override!r} names no runtime; set one of {known}, or leave it out")
     if driver is None:
         return "cpu", "no NVIDIA driver answers here"
     if int(driver.split(".")[0]) < MINIMUM_DRIVER:

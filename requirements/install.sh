@@ -2,7 +2,7 @@
 # install.sh ENVIRONMENT LOCK [PACKAGE...]: makes ENVIRONMENT hold what requirements/LOCK.txt says, then PACKAGEs.
 #
 # Does nothing where that is already so. Otherwise it starts from an empty environment: nothing stale stays, and
-# onnxruntime and onnxruntime-gpu, which overwrite each other's files, can never meet in one environment.
+# onnxruntime, onnxruntime-gpu and onnxruntime-openvino, which overwrite each other's files, can never meet in one.
 # PACKAGEs carry a version but no hash: see TORCH in the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."

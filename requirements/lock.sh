@@ -23,3 +23,4 @@ done
 lock dev --extra cpu --extra training --extra dev "${cuda_only[@]/#/--no-emit-package=}"
 lock cpu --extra cpu --constraint requirements/dev.txt
 lock gpu --extra gpu --constraint requirements/dev.txt
+lock openvino --extra openvino --constraint requirements/dev.txt

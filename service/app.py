@@ -32,7 +32,8 @@ from service.api.http_counts import Counted, HttpCounts
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
 from service.engine.cells import Cells
-from service.engine.devices import Device, available_cpus, chosen_device, open_session, refuse_two_runtimes
+from service.engine.cpus import available_cpus
+from service.engine.devices import Device, chosen_device, open_session, refuse_two_runtimes
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
 from service.engine.statistics import Statistics
@@ -124,6 +125,7 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
         device_problem=problem,
         registry=Registry(),
         scheduler=Scheduler(
+            executors=len(device.executors) if device else 1,
             max_batch=settings.max_batch, max_waiting=settings.max_waiting_images, statistics=statistics
         ),
         # Feature maps always run on one CPU thread: they must never slow an answer in production.
@@ -138,7 +140,7 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
 
 def _device(settings: Settings, threads: int) -> tuple[Device | None, str | None]:
     try:
-        return chosen_device(settings.provider, threads), None
+        return chosen_device(settings.provider, threads, cuda_graphs=settings.cuda_graphs), None
     except ProviderUnavailableError as error:
         return None, str(error)
 

@@ -22,7 +22,8 @@ from service.api.express import express_protocol
 from service.api.peers import Peers
 from service.app import create_app
 from service.engine.cells import Cells
-from service.engine.devices import available_cpus, shows_gpu
+from service.engine.cpus import available_cpus
+from service.engine.devices import shows_gpu
 from service.engine.repository import listing
 from service.engine.trial import EarlyTrial
 from service.errors import PortUnavailableError

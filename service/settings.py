@@ -27,9 +27,10 @@ class Settings(BaseSettings):
     management_token: SecretStr | None = Field(
         default=None, min_length=16, description="switches loading and unloading over HTTP on for who sends it"
     )
-    provider: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="where inference runs; `cuda` without a usable GPU is not ready, never CPU"
+    provider: Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"] = Field(
+        default="auto", description="where inference runs; one that cannot be used is not ready, never another"
     )
+    cuda_graphs: bool = Field(default=False, description="replay each batch size's GPU work as one CUDA graph")
     threads: int | None = Field(
         default=None, ge=1, le=1024, description="threads of one inference run; unset: the CPUs this process may use"
     )

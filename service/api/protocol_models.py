@@ -56,7 +56,7 @@ def configuration(classifier: Classifier, max_batch: int) -> dict[str, Any]:
         "max_batch_size": max_batch,
         "input": [{**image, "format": f"FORMAT_{taken.layout}"}],
         "output": [{"name": given.name, "data_type": f"TYPE_{SCORES}", "dims": [given.classes]}] if given else [],
-        "instance_group": [{"kind": "KIND_CPU" if classifier.device.provider == "cpu" else "KIND_GPU", "count": 1}],
+        "instance_group": [{"kind": "KIND_GPU" if classifier.device.provider == "cuda" else "KIND_CPU", "count": 1}],
         "dynamic_batching": {},
     }
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.engine.model_metadata import Metrics, Provenance
+from service.engine.providers import Provider
 from service.images.preprocessing import Preprocessing
 
 
@@ -49,7 +50,7 @@ class ImageResult(Answer):
 class Classification(Answer):
     model: str
     version: int
-    provider: Literal["cpu", "cuda"] = Field(description="where inference ran")
+    provider: Provider = Field(description="where inference ran")
     temperature: float = Field(description="the calibration that was applied to the logits")
     assumed: list[str] = Field(description="what the model file does not state and the service assumed")
     results: list[ImageResult] = Field(description="one per image, in the order they were sent")
@@ -70,7 +71,7 @@ class VersionDescription(Answer):
     reason: str | None = Field(description="why it does not answer; if ready, why its new file was refused")
     default: bool = Field(description="answers where no version is named")
     classifies: bool | None = None
-    provider: Literal["cpu", "cuda"] | None = None
+    provider: Provider | None = None
     input: InputDescription | None = None
     preprocessing: Preprocessing | None = None
     temperature: float | None = None
@@ -105,7 +106,7 @@ class IgnoredFile(Answer):
 
 
 class ModelList(Answer):
-    provider: Literal["cpu", "cuda"] | None = Field(description="where inference runs; null where it cannot run")
+    provider: Provider | None = Field(description="where inference runs; null where it cannot run")
     provider_reason: str | None = Field(description="why there")
     models: list[ModelSummary]
     ignored: list[IgnoredFile] = Field(description="files in the repository that cannot be a model, and why")

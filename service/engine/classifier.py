@@ -3,21 +3,25 @@
 Runs where it is called and holds no queue; `scheduler` decides when. Thread-safe: ONNX Runtime's sessions are.
 """
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from service.arrays import InputBatch, Probabilities, Scores
 from service.engine.costs import Costs, doubling, measured
-from service.engine.devices import RUNTIME_ERRORS, Device, open_session
+from service.engine.devices import RUNTIME_ERRORS, Device
 from service.engine.model_file import ModelFile
 from service.engine.network_interface import Activation
+from service.engine.runner import Runner, runners
 from service.engine.turn import Turn
 from service.errors import ModelFileError, ModelOutputInvalidError, NotAClassifierError, SmokeTestError, shown
 
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
+
+log = logging.getLogger("fovea")
+
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +34,7 @@ class Classifier:
     name: str
     version: int
     file: ModelFile
-    session: ort.InferenceSession
+    runners: tuple[Runner, ...]
     device: Device
     activation: Activation | None
     costs: Costs
@@ -39,7 +43,7 @@ class Classifier:
     def scores(self, batch: InputBatch, turn: Turn) -> Scores:
         """One row of class scores per input, in as many runs as a fixed batch size takes; `turn` can stop them.
 
-        Raises ModelOutputInvalidError where a score is not finite.
+        Raises ModelOutputInvalidError where a score is not finite, StoppedError where the turn was stopped.
         """
         output = self.file.output
         if output is None:
@@ -60,11 +64,13 @@ class Classifier:
         """The batch as the session takes it, filled up by repetition where only certain batch sizes are run."""
         return {self.file.input.name: _padded(batch, self.file.input.batch or self.costs.run_size(len(batch)))}
 
+    def runner(self, turn: Turn) -> Runner:
+        """The one on the device that the turn's executor drives."""
+        return self.runners[self.device.executors[turn.executor]]
+
     def _run(self, batch: InputBatch, output: str, turn: Turn) -> Scores:
-        options = ort.RunOptions()
-        turn.on_stop(lambda: setattr(options, "terminate", True))
         feed = self.feed(batch)
-        (scores,) = self.session.run([output], feed, options)
+        scores = self.runner(turn).run(feed, output, turn)
         if len(scores) != len(feed[self.file.input.name]):
             raise ModelOutputInvalidError(self.name, f"{len(scores)} rows for {len(feed[self.file.input.name])} images")
         rows: Scores = scores[: len(batch)].reshape(len(batch), -1).astype(np.float32, copy=False)
@@ -81,13 +87,15 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
     Raises ModelFileError where the file cannot be run or answers NaN.
     """
     try:
-        session = open_session(file.model.SerializeToString(), device)
+        opened = runners(file.model.SerializeToString(), device)
     except RUNTIME_ERRORS as error:
         raise ModelFileError(f"ONNX Runtime refuses the file: {_reason(error)}", "export the model again") from error
+    if foreign := opened[0].foreign_nodes:
+        kinds = ", ".join(sorted(set(foreign)))
+        log.info("%s %d: %d nodes run on the CPU, not by %s: %s", name, version, len(foreign), device.provider, kinds)
     activation = file.output.activation if file.output else None
-    tested = _smoke_tested(
-        Classifier(name, version, file, session, device, activation, Costs({1: 1.0}), _is_steady(file.model))
-    )
+    steady = _is_steady(file.model)
+    tested = _smoke_tested(Classifier(name, version, file, opened, device, activation, Costs({1: 1.0}), steady))
     return replace(tested, costs=_warmed(tested, max_batch)) if file.output else tested
 
 
@@ -109,22 +117,27 @@ def smoke_inputs(file: ModelFile) -> InputBatch:
 
 
 def _smoke_tested(classifier: Classifier) -> Classifier:
-    """The classifier after one run; an output that is a distribution without ending in Softmax is found here."""
-    file = classifier.file
+    """The classifier after one run on each device; an output that is a distribution without Softmax is found here."""
     try:
-        if file.output is None:
-            classifier.session.run([file.model.graph.output[0].name], classifier.feed(smoke_inputs(file)[:1]))
-            return classifier
-        scores = classifier.scores(smoke_inputs(file), Turn())
+        answers = [_smoke_scores(classifier, Turn(executor)) for executor in range(classifier.device.sessions)]
     except ModelOutputInvalidError as error:
         raise SmokeTestError(
             f"a test image gives {error.what}", "export it with finite weights and one row of scores per image"
         ) from error
     except RUNTIME_ERRORS as error:
         raise SmokeTestError(f"a test image cannot be run: {_reason(error)}", "check the input's size") from error
-    if classifier.activation is None and _is_distribution(scores):
+    if classifier.activation is None and answers[0] is not None and _is_distribution(answers[0]):
         return replace(classifier, activation="softmax")
     return classifier
+
+
+def _smoke_scores(classifier: Classifier, turn: Turn) -> Scores | None:
+    """None where the network has no classes; then its first output is run."""
+    inputs, file = smoke_inputs(classifier.file), classifier.file
+    if file.output is not None:
+        return classifier.scores(inputs, turn)
+    classifier.runner(turn).run(classifier.feed(inputs[:1]), file.model.graph.output[0].name, turn)
+    return None
 
 
 def _warmed(classifier: Classifier, max_batch: int) -> Costs:
@@ -134,7 +147,8 @@ def _warmed(classifier: Classifier, max_batch: int) -> Costs:
     padded = fixed is not None or classifier.device.provider == "cuda"
 
     def run(images: int) -> None:
-        classifier.scores(np.repeat(image, images, axis=0), Turn())
+        for executor in range(classifier.device.sessions):
+            classifier.scores(np.repeat(image, images, axis=0), Turn(executor))
 
     return measured([fixed] if fixed else list(doubling(max_batch)), run, padded=padded)
 

@@ -1,21 +1,21 @@
-"""Where inference runs: the execution provider, its threads, and the sessions made there.
+"""Where inference runs: the execution provider, its threads, its GPUs, and the sessions made there.
 
 Says what it chose and why; never falls back silently. Knows no model and no HTTP.
 """
 
-import os
 from dataclasses import dataclass
 from importlib import metadata
-from math import ceil
-from pathlib import Path
 from typing import Literal
 
 import onnxruntime as ort
-from onnx import TensorProto, helper
 
+from service.engine import gpus, providers
+from service.engine.cpus import available_cpus
+from service.engine.gpus import Gpu, NoGpuError
+from service.engine.providers import Provider
 from service.errors import ProviderUnavailableError, RuntimeConflictError
 
-Provider = Literal["cpu", "cuda"]
+Wanted = Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"]
 
 _STATE = ort.capi.onnxruntime_pybind11_state
 # ONNX Runtime's exceptions share no base class of their own.
@@ -31,50 +31,67 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     _STATE.RuntimeException,
 )
 
-_CUDA = "CUDAExecutionProvider"
-_NVIDIA_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # Linux, and Linux inside Windows
-_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_REFUSALS: tuple[type[Exception], ...] = (ProviderUnavailableError, *RUNTIME_ERRORS)
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+_RUNNING_EACH = 2  # batches under way on one device; measured in docs/decisions/0009-providers.md
 
 
 @dataclass(frozen=True)
 class Device:
-    """The provider in use, the threads of one run, and the reason for the choice in words."""
+    """The provider in use, the threads of one run, and the reason for the choice in words; `gpus` for cuda only.
+
+    `executors` has for each executor the number of the session that it drives: with (0, 1, 0, 1) executor 1 drives the
+    second GPU. Neighbours drive different GPUs, so that two batches never meet on one while another is idle.
+    """
 
     provider: Provider
     threads: int
     reason: str
+    executors: tuple[int, ...] = (0,)
+    gpus: tuple[Gpu, ...] = ()
+    cuda_graphs: bool = False
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that one model needs: one for each GPU, else one."""
+        return len(self.gpus) or 1
 
 
-def chosen_device(wanted: Literal["auto", "cpu", "cuda"], threads: int | None = None) -> Device:
-    """The device for all sessions. Raises ProviderUnavailableError where `cuda` is wanted and not usable."""
-    count = threads or available_cpus()
+def chosen_device(wanted: Wanted, threads: int | None = None, *, cuda_graphs: bool = False) -> Device:
+    """The device for all sessions. Raises ProviderUnavailableError where a provider is wanted and not usable."""
+    cpus = available_cpus()
+    count = threads or cpus
+    shared = (0,) * _executors_of_one_session(cpus, count)
     if wanted == "cpu":
-        return Device("cpu", count, "provider=cpu was asked for")
-    missing = _missing_for_cuda()
-    if missing is None:
-        return Device("cuda", count, f"provider={wanted} and a CUDA device answers")
-    if wanted == "cuda":
-        raise ProviderUnavailableError(f"provider=cuda cannot be used: {missing}", "install the gpu extra, or set cpu")
-    return Device("cpu", count, f"provider=auto and {missing}")
+        return Device("cpu", count, "provider=cpu was asked for", shared)
+    if wanted == "openvino" or wanted == "openvino-bf16":  # noqa: PLR1714 - mypy narrows a Literal by `==` only
+        _require_openvino(wanted, count)
+        return Device(wanted, count, f"provider={wanted} was asked for", shared)
+    try:
+        found = _usable_gpus()
+    except NoGpuError as missing:
+        if wanted == "cuda":
+            raise _unavailable(wanted, missing, "install the gpu extra, or set cpu") from missing
+        return Device("cpu", count, f"provider=auto and {missing}", shared)
+    names = ", ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in found)
+    executors = tuple(range(len(found))) * _RUNNING_EACH
+    return Device("cuda", count, f"provider={wanted} and CUDA answers on {names}", executors, found, cuda_graphs)
 
 
-def open_session(model: bytes, device: Device) -> ort.InferenceSession:
-    """A session on `device`; raises ProviderUnavailableError where ONNX Runtime quietly chose another."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = device.threads
-    options.log_severity_level = 3
-    # Idle sessions whose threads spin take the cores from the busy one: 3 times slower with four models loaded.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    cpu = "CPUExecutionProvider"
-    session = ort.InferenceSession(model, options, providers=[_CUDA, cpu] if device.provider == "cuda" else [cpu])
-    if device.provider == "cuda" and session.get_providers()[0] != _CUDA:
-        raise ProviderUnavailableError("ONNX Runtime fell back to the CPU", "see its log for the missing library")
-    return session
+def open_session(model: bytes, device: Device, number: int = 0) -> ort.InferenceSession:
+    """Session `number` of `device`; raises ProviderUnavailableError where ONNX Runtime quietly chose another place."""
+    return providers.session_on(
+        model,
+        device.provider,
+        device.threads,
+        gpu=device.gpus[number].index if device.gpus else 0,
+        streams=min(device.threads, len(device.executors)),
+        cuda_graphs=device.cuda_graphs,
+    )
 
 
 def refuse_two_runtimes() -> None:
-    """Raises RuntimeConflictError where both ONNX Runtime packages are installed: one overwrote the other's files."""
+    """Raises RuntimeConflictError where two ONNX Runtime packages are installed: one overwrote the other's files."""
     found = [name for name in _RUNTIMES if _version(name) is not None]
     if len(found) > 1:
         raise RuntimeConflictError(
@@ -87,40 +104,44 @@ def runtime_version() -> str:
     return next((f"{name} {version}" for name in _RUNTIMES if (version := _version(name))), "onnxruntime unknown")
 
 
-def available_cpus(quota_file: Path = _CGROUP_QUOTA) -> int:
-    """CPUs this process may use: its affinity, or the container's quota where that is less. At least 1."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = quota_file.read_text().split()
-        return max(1, min(affinity, ceil(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
-        return affinity
+def _executors_of_one_session(cpus: int, threads: int) -> int:
+    """Enough to keep every CPU busy, and two even where one run takes all: it waits for itself between its nodes."""
+    return min(cpus, max(_RUNNING_EACH, cpus // threads))
 
 
 def shows_gpu() -> bool:
-    """Whether CUDA may be usable here; asks the device nothing, so that a process may still fork."""
-    return _CUDA in ort.get_available_providers() and any(device.exists() for device in _NVIDIA_DEVICES)
+    """Whether CUDA may be usable here. Where it is, the process must not fork any more: its driver is in use."""
+    try:
+        return providers.NAMES["cuda"] in ort.get_available_providers() and bool(gpus.visible_gpus())
+    except NoGpuError:
+        return False
 
 
-def _missing_for_cuda() -> str | None:
-    if _CUDA not in ort.get_available_providers():
-        return f"{runtime_version()} has no CUDA provider"
-    if not any(device.exists() for device in _NVIDIA_DEVICES):
-        return "this machine shows no NVIDIA device"
+def _usable_gpus() -> tuple[Gpu, ...]:
+    """The GPUs on which a first session really ran; raises NoGpuError with what is missing."""
+    if providers.NAMES["cuda"] not in ort.get_available_providers():
+        raise NoGpuError(f"{runtime_version()} has no CUDA provider")
+    found = gpus.visible_gpus()
     ort.preload_dlls()  # CUDA's libraries from their own packages
-    if not _runs_on_cuda():
-        return "a first session on the NVIDIA device fell back to the CPU (a library or the driver does not fit)"
-    return None
+    for gpu in found:
+        try:
+            providers.probe("cuda", gpu=gpu.index)
+        except _REFUSALS as error:
+            raise NoGpuError(f"a first session on GPU {gpu.index} ({gpu.name}) failed: {error}") from error
+    return found
 
 
-def _runs_on_cuda() -> bool:
-    """Whether a session of one node really gets the CUDA provider: ONNX Runtime takes the CPU and only logs why."""
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "probe", value[:1], value[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    session = ort.InferenceSession(model.SerializeToString(), providers=[_CUDA, "CPUExecutionProvider"])
-    providers: list[str] = session.get_providers()
-    return providers[0] == _CUDA
+def _require_openvino(wanted: Wanted, threads: int) -> None:
+    if providers.NAMES["openvino"] not in ort.get_available_providers():
+        missing = f"{runtime_version()} has no OpenVINO provider"
+        raise _unavailable(wanted, missing, "install the openvino extra, or set cpu")
+    if wanted == "openvino-bf16" and not providers.has_bf16():
+        raise _unavailable(wanted, "this CPU does not multiply bfloat16", "set openvino, which computes in float32")
+    providers.probe("openvino", threads)
+
+
+def _unavailable(wanted: Wanted, missing: object, remedy: str) -> ProviderUnavailableError:
+    return ProviderUnavailableError(f"provider={wanted} cannot be used: {missing}", remedy)
 
 
 def _version(package: str) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.arrays import InputBatch, Scores
-from service.engine.turn import Network, Turn
+from service.engine.turn import Network, StoppedError, Turn
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def run(network: Network, images: InputBatch, turn: Turn, start: int = 0) -> lis
     try:
         return [Piece(start, count, network.scores(images, turn))]
     except Exception as error:  # noqa: BLE001 - whatever a runtime raises belongs to the caller, not to this thread
-        if count == 1 or turn.stopped:
+        if count == 1 or isinstance(error, StoppedError):
             return [Piece(start, count, error=error)]
     half = count // 2
     return [*run(network, images[:half], turn, start), *run(network, images[half:], turn, start + half)]

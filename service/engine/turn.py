@@ -8,6 +8,10 @@ from service.arrays import InputBatch, Scores
 from service.engine.costs import Costs
 
 
+class StoppedError(Exception):
+    """The turn was stopped from outside: nothing is known about its images, so nobody divides the batch for it."""
+
+
 class Turn:
     """Given to whoever runs a batch. `executor` counts from 0. Thread-safe."""
 

@@ -1,34 +1,31 @@
 from importlib import metadata
-from pathlib import Path
 
 import onnxruntime as ort
 import pytest
 
-from service.engine import devices
-from service.engine.devices import available_cpus, chosen_device, open_session, refuse_two_runtimes
+from service.engine import devices, gpus, providers
+from service.engine.devices import Device, chosen_device, open_session, refuse_two_runtimes
+from service.engine.gpus import Gpu, NoGpuError
+from service.engine.providers import NAMES
 from service.errors import ProviderUnavailableError, RuntimeConflictError
 from tests import tiny_models
 
-NO_CUDA = "CUDAExecutionProvider" not in ort.get_available_providers()
+AVAILABLE = ort.get_available_providers()
+GPUS = (Gpu(0, "NVIDIA L4"), Gpu(1, "NVIDIA L4"))
 
 
-@pytest.mark.parametrize(("quota", "expected"), [("150000 100000", 2), ("50000 100000", 1)])
-def test_a_containers_quota_bounds_the_threads(tmp_path: Path, quota: str, expected: int) -> None:
-    (tmp_path / "cpu.max").write_text(quota)
-    assert available_cpus(tmp_path / "cpu.max") == min(expected, available_cpus(tmp_path / "none"))
-
-
-@pytest.mark.parametrize("text", ["max 100000", "", "nonsense"])
-def test_without_a_quota_the_affinity_counts(tmp_path: Path, text: str) -> None:
-    (tmp_path / "cpu.max").write_text(text)
-    assert available_cpus(tmp_path / "cpu.max") == available_cpus(tmp_path / "none") >= 1
-
-
-@pytest.mark.skipif(not NO_CUDA, reason="this ONNX Runtime has a CUDA provider")
+@pytest.mark.skipif(NAMES["cuda"] in AVAILABLE, reason="this ONNX Runtime has a CUDA provider")
 def test_cuda_that_cannot_be_had_is_an_error_and_auto_says_why_it_took_the_cpu() -> None:
-    with pytest.raises(ProviderUnavailableError, match="has no CUDA provider"):
+    with pytest.raises(ProviderUnavailableError, match=r"provider=cuda cannot be used: .* has no CUDA provider"):
         chosen_device("cuda")
     assert "has no CUDA provider" in chosen_device("auto").reason
+
+
+@pytest.mark.skipif(NAMES["openvino"] in AVAILABLE, reason="this ONNX Runtime has an OpenVINO provider")
+@pytest.mark.parametrize("wanted", ["openvino", "openvino-bf16"])
+def test_openvino_that_cannot_be_had_is_an_error(wanted: devices.Wanted) -> None:
+    with pytest.raises(ProviderUnavailableError, match=f"provider={wanted} cannot be used: .* install the openvino"):
+        chosen_device(wanted)
 
 
 def test_a_session_runs_where_the_device_says() -> None:
@@ -37,9 +34,75 @@ def test_a_session_runs_where_the_device_says() -> None:
     assert session.get_session_options().intra_op_num_threads == 1
 
 
-def test_two_runtimes_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "version", lambda _package: "1.31.1")
-    with pytest.raises(RuntimeConflictError, match="onnxruntime and onnxruntime-gpu are installed together"):
+@pytest.mark.skipif(NAMES["cuda"] in AVAILABLE, reason="this ONNX Runtime has a CUDA provider")
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider'")
+def test_a_session_that_quietly_got_the_cpu_is_an_error() -> None:
+    with pytest.raises(ProviderUnavailableError, match="fell back to the CPU from CUDAExecutionProvider"):
+        open_session(tiny_models.classifier().SerializeToString(), Device("cuda", 1, "a test", gpus=GPUS))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "threads", "executors"), [(1, None, 1), (2, None, 2), (8, None, 2), (8, 1, 8), (8, 2, 4), (2, 16, 2)]
+)
+def test_the_executors_of_a_cpu_share_one_session_and_keep_every_cpu_busy(
+    monkeypatch: pytest.MonkeyPatch, cpus: int, threads: int | None, executors: int
+) -> None:
+    monkeypatch.setattr(devices, "available_cpus", lambda: cpus)
+    device = chosen_device("cpu", threads)
+    assert device.executors == (0,) * executors
+    assert device.sessions == 1
+
+
+def pretend_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The border to CUDA, as it answers on a machine with two GPUs."""
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(NAMES.values()))
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(gpus, "visible_gpus", lambda: GPUS)
+    monkeypatch.setattr(providers, "probe", lambda *_args, **_options: None)
+
+
+def test_every_visible_gpu_is_driven_by_two_executors_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_cuda(monkeypatch)
+    device = chosen_device("auto")
+    assert (device.provider, device.executors, device.sessions) == ("cuda", (0, 1, 0, 1), 2)
+    assert device.reason == "provider=auto and CUDA answers on GPU 0 (NVIDIA L4), GPU 1 (NVIDIA L4)"
+
+
+def test_one_gpu_that_runs_nothing_is_named_and_none_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def probe(_provider: str, gpu: int) -> None:
+        if gpu == 1:
+            raise ProviderUnavailableError("ONNX Runtime fell back", "see its log")
+
+    pretend_cuda(monkeypatch)
+    monkeypatch.setattr(providers, "probe", probe)
+    with pytest.raises(ProviderUnavailableError, match=r"a first session on GPU 1 \(NVIDIA L4\) failed: ONNX Runtime"):
+        chosen_device("cuda")
+
+
+def test_a_machine_whose_driver_shows_no_gpu_takes_the_cpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> tuple[Gpu, ...]:
+        raise NoGpuError("the NVIDIA driver shows no GPU")
+
+    pretend_cuda(monkeypatch)
+    monkeypatch.setattr(gpus, "visible_gpus", none)
+    assert chosen_device("auto").reason == "provider=auto and the NVIDIA driver shows no GPU"
+
+
+@pytest.mark.parametrize(
+    ("installed", "found"),
+    [
+        ({"onnxruntime", "onnxruntime-gpu"}, "onnxruntime and onnxruntime-gpu"),
+        ({"onnxruntime", "onnxruntime-openvino"}, "onnxruntime and onnxruntime-openvino"),
+    ],
+)
+def test_two_runtimes_together_are_refused(monkeypatch: pytest.MonkeyPatch, installed: set[str], found: str) -> None:
+    def version(package: str) -> str:
+        if package not in installed:
+            raise metadata.PackageNotFoundError(package)
+        return "1.31.1"
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(RuntimeConflictError, match=f"{found} are installed together"):
         refuse_two_runtimes()
 
 

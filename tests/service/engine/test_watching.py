@@ -235,7 +235,7 @@ def test_a_folder_that_cannot_be_read_is_why_nothing_answers() -> None:
 
 def test_the_memory_of_the_old_network_is_given_back_with_its_last_request(watched: Watched) -> None:
     held = watched.registry.classifier("tiny")  # as a request under way does
-    network_of_old = weakref.ref(held.session)
+    network_of_old = weakref.ref(held.runners[0].session)
     watched.put(1, seed=5)
     watched.look()
     gc.collect()
@@ -323,7 +323,7 @@ def test_an_unloaded_version_is_loaded_again_when_asked(watched: Watched) -> Non
 
 
 def test_unloading_gives_the_memory_back_and_keeps_the_file(watched: Watched) -> None:
-    session = weakref.ref(watched.registry.classifier("tiny").session)
+    session = weakref.ref(watched.registry.classifier("tiny").runners[0].session)
     watched.watcher.unload("tiny", "1")
     assert session() is None
     assert path_of(watched.folder, "tiny", 1).exists()
