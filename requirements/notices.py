@@ -34,6 +34,13 @@ proprietary: the CUDA Toolkit End User License Agreement and the cuDNN supplemen
 with them redistributes them under those terms.
 """
 
+OPENVINO = """
+## The OpenVINO runtime instead (requirements/openvino.txt)
+
+`onnxruntime-openvino` (MIT License) takes the place of `onnxruntime`. OpenVINO and oneTBB, both Apache-2.0, are inside
+its wheel, whose notices do not name them. mpmath and sympy (BSD-3-Clause) come with it.
+"""
+
 PAGES = """
 ## Pages of the API documentation (inside fastapi-offline)
 
@@ -66,9 +73,9 @@ def installed_rows() -> list[str]:
     return rows
 
 
-def gpu_rows() -> list[str]:
-    """The packages that only the GPU lock names; too large to install for a table, so their licences stand in GPU."""
-    extra = {name: versions for name, versions in locked("gpu.txt").items() if name not in locked("cpu.txt")}
+def rows_of_only(lock: str) -> list[str]:
+    """The packages that only this lock names; too large to install for a table, so their licences stand in words."""
+    extra = {name: versions for name, versions in locked(lock).items() if name not in locked("cpu.txt")}
     rows = [f"| {name} | {', '.join(sorted(versions))} |" for name, versions in extra.items()]
     return ["", "| package | version |", "|---|---|", *rows]
 
@@ -93,7 +100,8 @@ def stated_version(script: str, pattern: str) -> str:
 
 
 def main() -> None:
-    lines = [*installed_rows(), GPU.rstrip("\n"), *gpu_rows(), PAGES.rstrip("\n"), "", *page_rows()]
+    others = [GPU.rstrip("\n"), *rows_of_only("gpu.txt"), OPENVINO.rstrip("\n"), *rows_of_only("openvino.txt")]
+    lines = [*installed_rows(), *others, PAGES.rstrip("\n"), "", *page_rows()]
     sys.stdout.write(HEADER + "\n" + "\n".join(lines) + "\n")
 
 

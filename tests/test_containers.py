@@ -175,7 +175,8 @@ def test_the_engine_is_sent_only_what_the_image_copies() -> None:
     sent = {pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")}
     copied = {given.rsplit(maxsplit=1)[0] for stage in stages() for name, given in stage if name == "COPY"}
     local = {path for given in copied if "--from" not in given for path in given.split()}
-    assert sent == (local - {"requirements/${EXTRA}.txt"}) | {"requirements/cpu.txt", "requirements/gpu.txt"}
+    locks = {f"requirements/{runtime}.txt" for runtime in ("cpu", "gpu", "openvino")}
+    assert sent == (local - {"requirements/${EXTRA}.txt"}) | locks
 
 
 # --- docker/health.py and docker/ask.py

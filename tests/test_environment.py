@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("cpu.txt", "gpu.txt", "dev.txt")
+LOCKS = ("cpu.txt", "gpu.txt", "openvino.txt", "dev.txt")
 
 KERNEL_MODULE = """\
 NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22-I3-AE18-22-3)
@@ -51,7 +51,7 @@ def requirements(lock: str) -> list[str]:
     return [line for line in joined.splitlines() if line and not line.startswith("#")]
 
 
-# --- the choice between cpu and gpu
+# --- the choice of the runtime
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,14 @@ def test_a_machine_without_a_driver_gets_cpu() -> None:
     assert choose.chosen("", None) == ("cpu", "no NVIDIA driver answers here")
 
 
-@pytest.mark.parametrize("extra", ["cpu", "gpu"])
+@pytest.mark.parametrize("extra", choose.RUNTIMES)
 def test_extra_overrides_what_the_machine_has(extra: str) -> None:
     assert choose.chosen(extra, "575.57.08") == (extra, f"EXTRA={extra} is set")
 
 
-def test_an_extra_nobody_knows_is_refused_with_the_two_there_are() -> None:
-    with pytest.raises(choose.ChoiceError, match="EXTRA='cuda' names no runtime; set EXTRA=cpu or EXTRA=gpu"):
+def test_an_extra_nobody_knows_is_refused_with_those_there_are() -> None:
+    known = "EXTRA='cuda' names no runtime; set one of EXTRA=cpu, EXTRA=gpu, EXTRA=openvino"
+    with pytest.raises(choose.ChoiceError, match=known):
         choose.chosen("cuda", None)
 
 
@@ -148,18 +149,19 @@ def test_every_locked_requirement_has_a_version_and_a_hash(lock: str) -> None:
         assert "--hash=sha256:" in requirement, requirement
 
 
-@pytest.mark.parametrize("lock", ["cpu.txt", "gpu.txt"])
+@pytest.mark.parametrize("lock", ["cpu.txt", "gpu.txt", "openvino.txt"])
 def test_the_service_s_locks_hold_no_torch(lock: str) -> None:
     assert not {"torch", "triton", "onnxscript", "scikit-learn"} & set(notices.locked(lock))
 
 
-def test_the_two_runtimes_are_never_in_one_lock() -> None:
+def test_two_runtimes_are_never_in_one_lock() -> None:
+    other = {"gpu.txt": "onnxruntime-gpu", "openvino.txt": "onnxruntime-openvino"}
     for lock in LOCKS:
-        runtimes = {"onnxruntime", "onnxruntime-gpu"} & set(notices.locked(lock))
-        assert runtimes == {"onnxruntime-gpu" if lock == "gpu.txt" else "onnxruntime"}
+        runtimes = {"onnxruntime", *other.values()} & set(notices.locked(lock))
+        assert runtimes == {other.get(lock, "onnxruntime")}
 
 
-@pytest.mark.parametrize("lock", ["gpu.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["gpu.txt", "openvino.txt", "dev.txt"])
 def test_what_is_tested_and_what_is_served_have_the_same_versions(lock: str) -> None:
     served, other = notices.locked("cpu.txt"), notices.locked(lock)
     assert {name: other[name] for name in served.keys() & other.keys()} == {

@@ -41,8 +41,8 @@ def repeating() -> bytes:
     )
     loop = helper.make_node("Loop", ["times", "", "zero"], ["y"], body=body)
     weights = {"zero": np.zeros(1), "one": np.ones(1)}
-    times, y = ("times", TensorProto.INT64, [1]), ("y", TensorProto.FLOAT, [1])
-    return tiny_models.model([loop], weights, times, y).SerializeToString()
+    times, y = int(TensorProto.INT64), int(TensorProto.FLOAT)
+    return tiny_models.model([loop], weights, ("times", times, [1]), ("y", y, [1])).SerializeToString()
 
 
 def repeats(times: int) -> dict[str, np.ndarray]:
