@@ -126,7 +126,9 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
         registry=Registry(),
         scheduler=Scheduler(
             executors=len(device.executors) if device else 1,
-            max_batch=settings.max_batch, max_waiting=settings.max_waiting_images, statistics=statistics
+            max_batch=settings.max_batch,
+            max_waiting=settings.max_waiting_images,
+            statistics=statistics,
         ),
         # Feature maps always run on one CPU thread: they must never slow an answer in production.
         prefix_sessions=PrefixSessions(

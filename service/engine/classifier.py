@@ -23,7 +23,6 @@ _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 log = logging.getLogger("fovea")
 
 
-
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """`activation` is what the graph's own output already went through: then it is never applied again.

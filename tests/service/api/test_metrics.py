@@ -1,10 +1,7 @@
 """GET /metrics as Prometheus reads it, over a service of its own, so that every count is known exactly."""
 
 import asyncio
-import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -275,22 +272,6 @@ def test_an_application_never_sees_the_counts_of_another(client: httpx.Client, r
     client.get("/v1/models")
     with served(create_app(Settings(models=repository, provider="cpu"))) as other:
         assert scraped(other).total("fovea_http_requests_total") == 0
-
-
-def test_two_workers_are_summed_whoever_is_asked_and_a_dead_one_is_not_forgotten(
-    repository: Path, tmp_path: Path
-) -> None:
-    picture = tmp_path / "picture.png"
-    picture.write_bytes(PICTURE)
-    program = [sys.executable, "-m", "tests.service.api.two_workers", str(repository), str(picture)]
-    said: list[dict[str, Any]] = json.loads(subprocess.check_output(program))  # noqa: S603 - our own
-    for answer, requests, workers in zip(said, (5, 5, 6, 7), (2, 2, 1, 2), strict=True):
-        found, (stats,) = Scrape(answer["metrics"]), answer["stats"]
-        assert found.of("fovea_http_requests_total", method="POST", route=CLASSIFY, status="200") == requests
-        assert found.of("fovea_images_total", **GREY) == stats["inference_count"] == requests
-        assert stats["inference_stats"]["success"]["count"] == requests
-        assert found.of("fovea_workers") == found.of("fovea_model_ready", **GREY) == workers
-        assert found.of("fovea_http_requests_in_flight") == 1
 
 
 def test_every_metric_is_in_the_decision_that_lists_them(client: httpx.Client) -> None:

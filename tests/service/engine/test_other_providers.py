@@ -42,7 +42,7 @@ def answers_as_the_cpu_does(device: Device, tolerance: float) -> bool:
 
     def close(executor: int) -> bool:
         batches = [images(count, seed=10 * executor + count) for count in (1, 4, 16, 1, 4, 16)]
-        pairs = [(there.scores(batch, Turn(executor)), here.scores(batch)) for batch in batches]
+        pairs = [(there.scores(batch, Turn(executor)), here.scores(batch, Turn())) for batch in batches]
         return all(np.allclose(*pair, atol=tolerance) for pair in pairs)
 
     with ThreadPoolExecutor(len(device.executors)) as threads:

@@ -7,6 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from service.engine import classifier as classifiers
 from service.engine import model_file, runner
+from service.engine.costs import Costs
 from service.engine.devices import RUNTIME_ERRORS, Device, chosen_device
 from service.engine.runner import BoundRunner, Runner, runners
 from service.engine.turn import StoppedError, Turn
@@ -50,15 +51,18 @@ def repeats(times: int) -> dict[str, np.ndarray]:
 
 
 def test_a_running_inference_is_stopped_from_another_thread_and_the_session_stays_usable() -> None:
-    slow = Runner(repeating(), CPU)
+    slow, turn = Runner(repeating(), CPU), Turn()
+    threading.Timer(0.05, turn.stop).start()
     with pytest.raises(StoppedError):
-        slow.run(repeats(10**7), "y", Turn(on_stop=lambda stop: threading.Timer(0.05, stop).start()))
+        slow.run(repeats(10**7), "y", turn)
     assert slow.run(repeats(3), "y", Turn()) == 3
 
 
 def test_a_turn_that_was_stopped_before_its_run_never_runs() -> None:
+    turn = Turn()
+    turn.stop()
     with pytest.raises(StoppedError):
-        Runner(repeating(), CPU).run(repeats(10**7), "y", Turn(on_stop=lambda stop: stop()))
+        Runner(repeating(), CPU).run(repeats(10**7), "y", turn)
 
 
 def test_an_error_of_the_runtime_is_not_taken_for_a_stop() -> None:
@@ -123,7 +127,7 @@ def test_each_executor_runs_on_the_session_it_drives() -> None:
     two = Device("cpu", 1, "two sessions, as of two GPUs", executors=(0, 1, 0, 1))
     file = model_file.from_bytes(tiny())
     both = (Runner(tiny(), CPU), Runner(tiny_models.classifier(seed=1).SerializeToString(), CPU))
-    classifier = classifiers.Classifier("tiny", 1, file, both, two, None)
+    classifier = classifiers.Classifier("tiny", 1, file, both, two, None, Costs({1: 1.0}), steady=True)
     answers = [classifier.scores(images(2), Turn(executor)) for executor in range(4)]
     assert np.array_equal(answers[0], answers[2])
     assert np.array_equal(answers[1], answers[3])
@@ -139,7 +143,7 @@ def test_a_float16_file_answers_in_float32() -> None:
     half.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
     whole = classifiers.load("tiny", 1, model_file.from_bytes(tiny()), CPU)
     classifier = classifiers.load("tiny", 2, model_file.from_bytes(half.SerializeToString()), CPU)
-    scores = classifier.scores(images(3))
+    scores = classifier.scores(images(3), Turn())
     assert scores.dtype == np.float32
-    assert scores == pytest.approx(whole.scores(images(3)), abs=0.02)
-    assert not np.array_equal(scores, whole.scores(images(3)))
+    assert scores == pytest.approx(whole.scores(images(3), Turn()), abs=0.02)
+    assert not np.array_equal(scores, whole.scores(images(3), Turn()))

@@ -1,0 +1,149 @@
+"""`python -m service serve` with two workers, as an operator starts, asks, breaks and stops it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as families
+
+from service.serving import workers
+from service.settings import Settings
+from tests import tiny_models
+from tests.service.api.conftest import named, pixels, png, put, until
+
+PICTURE = png(pixels())
+TOKEN = "a token of sixteen"  # noqa: S105 - of a test
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+URL = "/v1/models/grey/classify"
+
+
+@dataclass
+class Served:
+    """A service of two workers. Each request goes over a connection of its own, to whom the kernel gives it."""
+
+    process: "subprocess.Popen[bytes]"
+    address: str
+    folder: Path
+
+    def ask(
+        self, method: str, path: str, *, content: bytes = b"", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        return httpx.request(method, self.address + path, content=content, headers=headers, timeout=60)
+
+    def everywhere(self, holds: Callable[[], bool], times: int = 40) -> bool:
+        """Whether it holds so often in a row that both workers were asked (of 40 one alone: 1 in 10^12)."""
+        return all(holds() for _ in range(times))
+
+    def classified(self) -> int:
+        return self.ask("POST", URL, content=PICTURE).status_code
+
+    def children(self) -> set[int]:
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return set(map(int, text.split()))
+
+    def metric(self, name: str, **labels: str) -> float:
+        samples = [one for family in families(self.ask("GET", "/metrics").text) for one in family.samples]
+        return sum(one.value for one in samples if one.name == name and labels.items() <= one.labels.items())
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    put(tmp_path, "grey", named(tiny_models.classifier(layout="NHWC", dtype=tiny_models.UINT8, channels=1)))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {"FOVEA_WORKERS": "2", "FOVEA_PROVIDER": "cpu", "FOVEA_MANAGEMENT_TOKEN": TOKEN}
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--models", str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, **settings}, stderr=subprocess.PIPE) as process:  # noqa: S603
+        service = Served(process, f"http://127.0.0.1:{port}", tmp_path)
+        until(lambda: _is_ready(service))
+        yield service
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def _is_ready(service: Served) -> bool:
+    try:
+        return service.ask("GET", "/health/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def test_two_workers_answer_on_one_port_and_count_together(served: Served) -> None:
+    assert len(served.children()) == 2
+    for _ in range(30):
+        assert served.classified() == 200
+    assert served.everywhere(lambda: served.metric("fovea_images_total", model="grey") == 30, times=20)
+    assert served.everywhere(lambda: served.metric("fovea_workers") == 2, times=20)
+    (stats,) = served.ask("GET", "/v2/models/grey/stats").json()["model_stats"]
+    assert (stats["inference_count"], stats["inference_stats"]["success"]["count"]) == (30, 30)
+
+
+def test_what_one_worker_is_told_all_do(served: Served) -> None:
+    path = "/v1/models/grey/versions/1"
+    assert served.ask("POST", f"{path}/unload", headers=AUTHORIZED).status_code == 200
+    assert served.everywhere(lambda: served.classified() == 503)
+    assert served.ask("POST", f"{path}/load", headers=AUTHORIZED).status_code == 200
+    assert served.everywhere(lambda: served.classified() == 200)
+    assert served.ask("POST", "/v2/repository/models/grey/unload", headers=AUTHORIZED).status_code == 200
+    assert served.everywhere(lambda: served.classified() == 503)
+
+
+def test_a_worker_that_is_killed_is_started_again_and_what_it_counted_stays(served: Served) -> None:
+    for _ in range(10):
+        served.classified()
+    before = served.children()
+    os.kill(min(before), signal.SIGKILL)
+    until(lambda: len(served.children() - before) == 1 and _is_ready(served))
+    assert max(before) in served.children()
+    assert served.everywhere(lambda: served.classified() == 200)
+    assert served.metric("fovea_images_total", model="grey") == 50
+
+
+def test_the_service_stops_as_asked_with_exit_code_0(served: Served) -> None:
+    children = served.children()
+    served.process.terminate()
+    _, log = served.process.communicate(timeout=60)
+    assert served.process.returncode == 0, log.decode()
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_workers_end_when_their_parent_is_killed(served: Served) -> None:
+    children = served.children()
+    served.process.kill()
+    served.process.wait()
+    until(lambda: all(_has_ended(child) for child in children))
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        return ") Z " in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return True
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "service", "serve", "--port", port, "--models", str(tmp_path)]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    assert found.returncode == 1
+    assert f"port_unavailable: 127.0.0.1:{port} cannot be listened on: Address already in use" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_tiny_networks_get_a_process_for_each_cpu_and_large_ones_one_for_all(tmp_path: Path) -> None:
+    put(tmp_path, "tiny", tiny_models.classifier())
+    settings = Settings(models=tmp_path, provider="cpu")
+    assert workers(settings)[0] == min(len(os.sched_getaffinity(0)), 8)
+    with (tmp_path / "large.onnx").open("wb") as large:
+        large.truncate(20 * 2**20)
+    assert workers(settings) == (1, "the model files have 20 MiB, so one process runs them on all CPUs")
+    assert workers(Settings(models=tmp_path, workers=3)) == (3, "as asked for")
