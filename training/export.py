@@ -19,6 +19,7 @@ from onnxscript import optimizer
 from torch import nn
 
 from service.engine.model_metadata import ManifestLayer
+from training.networks.global_average_pool import GlobalAveragePool
 
 OPSET = 20
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -44,6 +45,8 @@ def exported(network: nn.Module, input_shape: tuple[int, int, int]) -> Exported:
     for node, layer in zip(model.graph.node, layer_of, strict=True):
         if isinstance(modules.get(layer), nn.Flatten) and node.op_type == "Reshape":
             _make_flatten(node)
+        if isinstance(modules.get(layer), GlobalAveragePool) and node.op_type == "ReduceMean":
+            _make_global_average_pool(node)
     optimizer.remove_unused_nodes(model)
     layers = _renamed(model, modules)
     _strip(model)
@@ -100,6 +103,13 @@ def _make_flatten(reshape: NodeProto) -> None:
     del reshape.input[1:]
     del reshape.attribute[:]
     reshape.attribute.append(onnx.helper.make_attribute("axis", 1))
+
+
+def _make_global_average_pool(mean: NodeProto) -> None:
+    """By its own name: what quantises or optimises a graph knows this pooling, and no mean over two axes."""
+    mean.op_type = "GlobalAveragePool"
+    del mean.input[1:]
+    del mean.attribute[:]
 
 
 def _renamed(model: onnx.ModelProto, modules: dict[str, nn.Module]) -> tuple[ManifestLayer, ...]:

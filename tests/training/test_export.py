@@ -102,3 +102,12 @@ def test_exporting_says_nothing_and_leaves_the_log_as_it_was(
 ) -> None:
     exported(network, (28, 28, 1))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_residual_block_and_a_global_pooling_are_layers_of_one_node_each() -> None:
+    residual = exported(NETWORKS["resnet18_small"](), (32, 32, 3))
+    layers = {layer.id for layer in residual.layers}
+    assert {"layer1.0.conv1", "layer1.0.relu1", "layer1.0.add", "layer1.0.relu2", "layer2.0.downsample.1"} <= layers
+    nodes = {node.name: node.op_type for node in residual.model.graph.node}
+    assert (nodes["avgpool"], nodes["layer4.1.add"]) == ("GlobalAveragePool", "Add")
+    assert len(nodes) == 3 + len(layers)  # what Normalize needs besides its last node

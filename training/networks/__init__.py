@@ -10,5 +10,8 @@ from torch import nn
 
 from training.networks.digits_cnn import digits_cnn
 from training.networks.mnist_cnn import mnist_cnn
+from training.networks.resnet18 import resnet18, resnet18_small
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"digits_cnn": digits_cnn, "mnist_cnn": mnist_cnn}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    network.__name__: network for network in (digits_cnn, mnist_cnn, resnet18, resnet18_small)
+}

@@ -38,3 +38,15 @@ def test_the_number_of_parameters_is_the_stated_one(name: str) -> None:
     stated = re.search(r"([\d,]+) parameters", NETWORKS[name].__doc__ or "")
     assert stated
     assert int(stated[1].replace(",", "")) == sum(p.numel() for p in NETWORKS[name]().parameters())
+
+
+def test_resnet_18_has_the_names_of_torchvisions_published_weights() -> None:
+    parts = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    expected = {"conv1.weight", "fc.weight", "fc.bias", *(f"bn1.{part}" for part in parts)}
+    for block in (f"layer{stage}.{index}" for stage in (1, 2, 3, 4) for index in (0, 1)):
+        for number in (1, 2):
+            expected |= {f"{block}.conv{number}.weight", *(f"{block}.bn{number}.{part}" for part in parts)}
+    for block in ("layer2.0", "layer3.0", "layer4.0"):
+        expected |= {f"{block}.downsample.0.weight", *(f"{block}.downsample.1.{part}" for part in parts)}
+    names = set(NETWORKS["resnet18"]().state_dict())
+    assert names - {"normalize.mean", "normalize.std"} == expected
