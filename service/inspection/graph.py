@@ -34,7 +34,9 @@ from service.inspection.layer_names import (
 
 Stage = Literal["preprocessing", "network"]
 
-_PREPROCESSING = frozenset({"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather"})
+_PREPROCESSING = frozenset(
+    {"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather", "dequantize_linear"}
+)
 
 
 @dataclass(frozen=True)

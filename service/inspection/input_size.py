@@ -19,7 +19,9 @@ Dims = tuple[int | None, ...]
 MAX_BATCH = 65_536
 
 _WINDOWED = frozenset({"conv", "transposed_conv", "max_pool", "average_pool", "lp_pool"})
-_KEEPS_AXES = frozenset({"cast", "mul", "add", "sub", "div", "identity", "gather", "batch_norm", "quantize_linear"})
+_KEEPS_AXES = frozenset(
+    {"cast", "mul", "add", "sub", "div", "identity", "gather", "batch_norm", "quantize_linear", "dequantize_linear"}
+)
 
 
 @dataclass(frozen=True)

@@ -297,6 +297,19 @@ def test_channels_in_the_last_axis_are_found_from_the_graph() -> None:
     assert (table.input_shape, row(table, "conv1").output_shape) == ((1, 48, 16, 3), (1, 8, 48, 16))
 
 
+def test_pixels_that_are_dequantised_first_are_followed_to_the_first_convolution() -> None:
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["moved"], perm=[0, 3, 1, 2]),
+        helper.make_node("DequantizeLinear", ["moved", "scale"], ["pixels"]),
+        helper.make_node("Conv", ["pixels", "w"], ["y"]),
+    ]
+    values: Values = {"w": np.zeros((4, 1, 3, 3), np.float32), "scale": np.array(0.1, np.float32)}
+    model = network(nodes, {"image": ("batch", 28, 28, 1)}, ["y"], values=values, dtype=TensorProto.UINT8)
+    table = layer_shapes(model, height=28, width=28)
+    assert [row.stage for row in table.layers] == ["preprocessing", "preprocessing", "network"]
+    assert (table.layers[2].output_shape, table.totals.parameters) == ((1, 4, 26, 26), 36)
+
+
 def test_a_reshape_to_the_files_own_batch_cannot_take_another() -> None:
     node = helper.make_node("Reshape", ["image", "flat"], ["y"])
     values: Values = {"flat": np.array([1, 192], np.int64)}
