@@ -1,9 +1,10 @@
-"""The command line: `python -m training train RECIPE | evaluate FILE | list`.
+"""The command line: `python -m training train RECIPE | evaluate FILE | quantize MODEL | list`.
 
 Whatever is wrong with the request ends as one line on stderr and exit code 2.
 """
 
 import argparse
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from service.errors import FoveaError
 from training.datasets import load
 from training.evaluating import evaluated_file
 from training.progress import follow
+from training.quantizing import quantize
 from training.recipes import RECIPES, recipe_named, with_settings
 from training.run import run
 
@@ -53,6 +55,19 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="DIR", help="folder of the data files (default: data/<data set>)"
     )
     evaluate.set_defaults(command=_evaluate)
+    quantize = commands.add_parser("quantize", help="make a trained version's 8-bit form, as the model's next version")
+    quantize.add_argument("model", type=_model, metavar="MODEL[@VERSION]", help="default: the newest trained version")
+    quantize.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the data files (default: data/<data set>)"
+    )
+    quantize.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="default: models")
+    quantize.add_argument(
+        "--images", type=_count, default=500, metavar="N", help="training images to calibrate with (default: 500)"
+    )
+    quantize.add_argument(
+        "--max-loss", type=_points, default=0.3, metavar="POINTS", help="accuracy that may be lost (default: 0.3)"
+    )
+    quantize.set_defaults(command=_quantize)
     commands.add_parser("list", help="show the recipes").set_defaults(command=_list)
     return parser
 
@@ -61,6 +76,29 @@ def _seed(text: str) -> int:
     if not (text.isdecimal() and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**32 - 1}")
     return int(text)
+
+
+def _model(text: str) -> tuple[str, int | None]:
+    name, at, version = text.partition("@")
+    if not name or (at and not version.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no MODEL or MODEL@VERSION, as in mnist@1")
+    return name, int(version) if at else None
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _points(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = math.nan
+    if not 0 <= points <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 100")
+    return points
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -79,6 +117,14 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     print(f"{options.file}  {_sentence(evaluated_file(options.file, options.data))}")
+
+
+def _quantize(options: argparse.Namespace) -> None:
+    name, version = options.model
+    result = quantize(
+        name, version, models=options.models, data=options.data, images=options.images, max_loss=options.max_loss
+    )
+    print(f"{result.path}  quantized  {_sentence(result.metadata.metrics)}; {result.accuracy_before:.2%} before")
 
 
 def _list(_options: argparse.Namespace) -> None:

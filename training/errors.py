@@ -42,6 +42,17 @@ class CorruptDataError(TrainingError):
         super().__init__(f"{file}: {reason}", "copy the file again")
 
 
+class MissingVersionError(TrainingError):
+    code = "version_missing"
+
+    def __init__(self, folder: Path, version: int | None, available: Sequence[int]) -> None:
+        wanted = "trained version" if version is None else f"version {version}"
+        super().__init__(
+            f"{folder} has no {wanted}; its versions: {', '.join(map(str, available)) or 'none'}",
+            "train it first, or give the folder of the models: --models",
+        )
+
+
 class UnusableFileError(TrainingError):
     """A model file that cannot be measured."""
 
@@ -73,3 +84,20 @@ class VersionExistsError(TrainingError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} exists", "give --overwrite or another folder: --out")
+
+
+class QuantizationError(TrainingError):
+    """A network that cannot be quantised as it is."""
+
+    code = "quantization_failed"
+
+
+class AccuracyLossError(TrainingError):
+    code = "accuracy_lost"
+
+    def __init__(self, before: float, after: float, allowed_points: float) -> None:
+        super().__init__(
+            f"{after:.2%} of the test images right instead of {before:.2%}: {100 * (before - after):.2f} points lost, "
+            f"more than {allowed_points:g}",
+            "nothing was written; calibrate with more images: --images, or allow it: --max-loss",
+        )

@@ -17,14 +17,15 @@ def evaluated_file(file: Path, data: Path | None) -> Metrics:
 
     Raises UnusableFileError where the file is not sound, UnknownRecipeError, and what loading the data raises.
     """
-    checked = _checked(file)
+    checked = checked_file(file)
     if checked.metadata.provenance.recipe is None:
         raise UnusableFileError(file, "it names no recipe", "give a file that training exported")
     dataset = load(recipe_named(checked.metadata.provenance.recipe).dataset, data)
     return metrics(onnx_logits(checked.model, dataset.test.images), dataset, checked.metadata.temperature)
 
 
-def _checked(file: Path) -> ModelFile:
+def checked_file(file: Path) -> ModelFile:
+    """The file as the service reads it; raises UnusableFileError where it is not sound."""
     try:
         return read(file)
     except ModelFileError as error:

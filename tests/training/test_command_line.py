@@ -1,6 +1,8 @@
 """The command line: what it writes, and the one line that each mistake gets."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.small_runs import Run
 from training.__main__ import main
 from training.recipes import RECIPES
 
@@ -55,6 +58,7 @@ def test_evaluate_measures_a_shipped_file(capsys: pytest.CaptureFixture[str]) ->
         (["train", "digits", "--set", "epochs=few"], "setting 'epochs'='few' cannot be used; "),
         (["train", "digits", "--set", "validation_every=900"], "no class has that many images"),
         (["train", "digits", "--set", "max_learning_rate=1e8"], "nothing was written; give a lower one"),
+        (["quantize", "nothing", "--models", "nowhere"], "nowhere/nothing has no trained version; its versions: none"),
         (["evaluate", "nowhere.onnx"], "nowhere.onnx: the file cannot be read"),
     ],
 )
@@ -79,6 +83,37 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed: str, capsys: pytest.Cap
     with pytest.raises(SystemExit, match="2"):
         main(["train", "digits", f"--seed={seed}"])
     assert "is no whole number from 0 to 4294967295" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["mnist@"], "'mnist@' is no MODEL or MODEL@VERSION, as in mnist@1"),
+        (["@1"], "'@1' is no MODEL or MODEL@VERSION"),
+        (["mnist@new"], "'mnist@new' is no MODEL or MODEL@VERSION"),
+        (["mnist", "--images", "0"], "'0' is no whole number above 0"),
+        (["mnist", "--max-loss", "-1"], "'-1' is no number from 0 to 100"),
+        (["mnist", "--max-loss", "nan"], "'nan' is no number from 0 to 100"),
+        (["mnist", "--max-loss", "few"], "'few' is no number from 0 to 100"),
+    ],
+)
+def test_what_quantize_cannot_read_is_refused(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["quantize", *arguments])
+    assert sentence in capsys.readouterr().err
+
+
+def test_quantize_says_where_it_wrote_and_what_was_lost(
+    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(finished.trained.parents[2], models)
+    assert main(["quantize", "digits@1", "--models", str(models), "--images", "40", "--max-loss", "100"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{models}/digits/2/model.onnx  quantized  ")
+    assert re.search(r"[\d.]+% of 359 images right, .*; [\d.]+% before$", line)
 
 
 def test_ctrl_c_stops_with_one_line_and_writes_nothing(tmp_path: Path) -> None:
