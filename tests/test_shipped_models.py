@@ -12,17 +12,20 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
 
 from tests.service.api.conftest import until
 from training.datasets import Examples, load
+from training.runtime import onnx_logits
 from training.weights import load_weights, network_for
 
 MODELS = Path("models")
 MNIST = Path(os.environ.get("FOVEA_DATA", "../shared/data")) / "mnist"
 VERSIONS = [(name, version) for name in ("digits", "mnist") for version in (0, 1)]
+IN_8_BITS = [("mnist", 2)]
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +115,42 @@ def test_version_0_is_what_the_training_of_version_1_began_with(client: httpx.Cl
     assert versions[0]["metrics"]["accuracy"] < 0.3 < versions[1]["metrics"]["accuracy"]
 
 
+def test_the_version_in_8_bits_answers_over_http_as_onnx_runtime_alone_and_hardly_differs_from_float32(
+    client: httpx.Client,
+) -> None:
+    asked = examples("mnist", 500)
+    expected = onnx_logits(onnx.load(MODELS / "mnist" / "2" / "model.onnx"), asked.images).numpy()
+    served = served_logits(client, "mnist", 2, asked.images.numpy())
+    assert np.abs(served - expected).max() < 1e-4
+    full = served_logits(client, "mnist", 1, asked.images.numpy())
+    assert (served.argmax(axis=1) != full.argmax(axis=1)).sum() <= 2
+    assert 0 < np.abs(served - full).mean() < 0.05
+
+
+def test_the_version_in_8_bits_is_no_default_and_states_its_own_accuracy(client: httpx.Client) -> None:
+    versions = {version["version"]: version for version in client.get("/v1/models/mnist").json()["versions"]}
+    assert (versions[2]["default"], versions[2]["provenance"]["stage"]) == (False, "quantized")
+    lost = 100 * (versions[1]["metrics"]["accuracy"] - versions[2]["metrics"]["accuracy"])
+    assert 0 < lost <= 0.3
+    made_from = sha256((MODELS / "mnist" / "1" / "model.onnx").read_bytes()).hexdigest()
+    assert made_from in versions[2]["provenance"]["note"]
+    assert f"{versions[1]['metrics']['accuracy']:.2%}" in versions[2]["provenance"]["note"]
+
+
+def test_the_layers_of_the_version_in_8_bits_have_shapes_and_values(client: httpx.Client) -> None:
+    url = "/v1/models/mnist/versions/2"
+    table = client.get(f"{url}/layer-shapes").json()["layers"]
+    assert all(row["output_shape"] and row["reason"] is None for row in table)
+    asked = ",".join(row["id"] for row in table)
+    files = {"file": png(examples("mnist", 1).images[0, :, :, 0].numpy())}
+    seen = client.post(f"{url}/feature-maps?layers={asked}", files=files).json()["layers"]
+    assert [layer["id"] for layer in seen] == [row["id"] for row in table]
+    assert all(layer["statistics"]["nan"] == 0 for layer in seen)
+
+
 def test_the_table_of_models_has_the_checksum_and_the_accuracy_of_every_file(client: httpx.Client) -> None:
     table = (MODELS / "README.md").read_text()
-    for name, version in VERSIONS:
+    for name, version in VERSIONS + IN_8_BITS:
         digest = sha256((MODELS / name / str(version) / "model.onnx").read_bytes()).hexdigest()
         (row,) = [line for line in table.splitlines() if digest in line]
         stated = next(v for v in client.get(f"/v1/models/{name}").json()["versions"] if v["version"] == version)
