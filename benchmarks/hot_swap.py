@@ -1,0 +1,171 @@
+"""Twenty versions swapped in under load: does any request fail, any answer mix two versions, does memory grow?
+
+    python -m benchmarks.hot_swap
+
+Odd versions are `mnist`, even ones its untrained weights said to be trained (an untrained version is never the
+default), so that each answer shows which network made it. Every request holds four images, whose answers must all be of the version that the answer names.
+"""
+
+import itertools
+import json
+import shutil
+import sys
+import time
+import urllib.request
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from benchmarks import closed_loop, processes, systems
+from benchmarks.arrivals import Seen, sending
+from benchmarks.environments import ROOT
+from benchmarks.pictures import Form, Picture, seven
+from benchmarks.report import Goal, Section, table
+from benchmarks.server import Server, running
+from service.engine import model_file
+from service.engine.model_metadata import Provenance, with_metadata
+
+SWAPS = 20
+SHARE = 0.8
+POLL_SECONDS = 0.25
+SECONDS_PER_SWAP = 2.5
+NAME = "swapped"
+FORM = Form("multipart", 4)
+_TOLERANCE = 1e-4  # a batch's answer may differ from the same alone by 1e-5
+
+
+def section(swaps: int = SWAPS) -> Section:
+    """A new version every 2.5 s, the last but one deleted; 80 % of what a closed loop of 16 connections reaches."""
+    picture = seven()
+    with TemporaryDirectory() as folder:
+        models = Path(folder)
+        _put(models, 1)
+        system = systems.fovea(models, NAME)
+        system = replace(system, variables=system.variables | {"FOVEA_POLL_SECONDS": str(POLL_SECONDS)})
+        with running(system) as server:
+            expected = _expected(server, models, picture)
+            url = server.url(FORM)
+            closed_loop.measure(url, picture, FORM, 16, 2)
+            rate = SHARE * closed_loop.measure(url, picture, FORM, 16, 3).requests_per_second
+            memory = [processes.memory(server.process.pid)]
+            with sending(url, picture, FORM, rate, swaps * SECONDS_PER_SWAP, keep_answers=True) as result:
+                late = _swap(server, models, swaps, memory)
+    return _section(result[0], expected, memory, swaps, late, rate)
+
+
+def _swap(server: Server, models: Path, swaps: int, memory: list[processes.Memory]) -> int:
+    """How many versions were not serving when the next one was due."""
+    late, began = 0, time.monotonic()
+    for number in range(1, swaps + 1):
+        version = number + 2
+        _put(models, version)
+        shutil.rmtree(models / NAME / str(version - 2))
+        time.sleep(max(0.0, began + number * SECONDS_PER_SWAP - time.monotonic() - 0.2))
+        late += _serving(server) != version
+        memory.append(processes.memory(server.process.pid))
+        print(f"swap {number}: version {_serving(server)}, {memory[-1].proportional:.0f} MiB", file=sys.stderr)
+    return late
+
+
+def _put(models: Path, version: int) -> None:
+    """Whole at once: written beside, then renamed."""
+    target = models / NAME / str(version)
+    draft = models / f".draft-{version}"
+    draft.mkdir(parents=True)
+    (draft / "model.onnx").write_bytes(_contents(version % 2))
+    target.parent.mkdir(exist_ok=True)
+    draft.rename(target)
+
+
+@cache
+def _contents(mnist_version: int) -> bytes:
+    file = model_file.read(ROOT / f"models/mnist/{mnist_version}/model.onnx")
+    metadata = file.metadata.model_copy(update={"provenance": Provenance(stage="trained")})
+    return with_metadata(file.model, metadata).SerializeToString()
+
+
+def _serving(server: Server) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/models/{NAME}") as answer:
+        described = json.load(answer)
+    return next(int(v["version"]) for v in described["versions"] if v["default"])
+
+
+def _expected(server: Server, models: Path, picture: Picture) -> tuple[list[Any], list[Any]]:
+    """The predictions of even and of odd versions, from the service while nothing else happens; leaves version 2."""
+    odd = server.answer(picture, FORM)[0]["predictions"]
+    _put(models, 2)
+    end = time.monotonic() + 60
+    while _serving(server) != 2:
+        if time.monotonic() > end:
+            raise RuntimeError("version 2 does not come up within a minute")
+        time.sleep(0.1)
+    time.sleep(4 * POLL_SECONDS + 2)  # the other workers see it by then
+    even = server.answer(picture, FORM)[0]["predictions"]
+    if even == odd:
+        raise RuntimeError("version 2 gives the answer of version 1: the swap was not seen by every worker")
+    return even, odd  # type: ignore[return-value]
+
+
+def _section(
+    seen: Seen,
+    expected: tuple[list[Any], list[Any]],
+    memory: list[processes.Memory],
+    swaps: int,
+    late: int,
+    rate: float,
+) -> Section:
+    verdicts: Counter[str] = Counter()
+    versions: Counter[int] = Counter()
+    for count, answer in seen.answers:
+        verdicts[_verdict(answer, expected)] += count
+        versions[answer["version"]] += count
+    growth = memory[-1].proportional - memory[min(2, len(memory) - 1)].proportional
+    rows = (
+        ("requests sent a second, 4 images each (80 % of saturation)", f"{rate:,.0f}"),
+        ("answers by status", seen.statuses),
+        ("versions seen in answers", len(versions)),
+        ("right for the version they name", f"{verdicts['right']:,}"),
+        ("mixed: images of one answer by different networks", verdicts["mixed"]),
+        ("wrong: not what the version they name gives", verdicts["wrong"]),
+        ("versions not serving 2.3 s after their file came", late),
+        ("p99 of 200s, ms", f"{seen.of('200', 'p99_ms'):.1f}"),
+        ("memory MiB (PSS, summed): before, after 2 swaps, at the end", ", ".join(_sizes(memory))),
+    )
+    bad = f"{seen.not_ok:.0f} not 200, {verdicts['mixed']} mixed, {verdicts['wrong']} wrong of {len(versions)} versions"
+    goals = (
+        Goal(f"{swaps} swaps under load", "0 failed, 0 mixed, 0 wrong", bad),
+        Goal("memory from the 2nd swap to the last", "no growth", f"{growth:+.0f} MiB"),
+    )
+    raw = {"statuses": seen.by_status, "versions": versions, "verdicts": verdicts, "memory": _raw(memory), "late": late}
+    return Section("Hot swap", table((f"{swaps} swaps", "seen"), rows), goals, raw)
+
+
+def _verdict(answer: dict[str, Any], expected: tuple[list[Any], list[Any]]) -> str:
+    by = [next((kind for kind in (0, 1) if _same(r["predictions"], expected[kind])), None) for r in answer["results"]]
+    if len(set(by)) > 1:
+        return "mixed"
+    return "right" if by[0] == answer["version"] % 2 and len(by) == FORM.images else "wrong"
+
+
+def _same(found: list[Any], expected: list[Any]) -> bool:
+    pairs = list(itertools.zip_longest(found, expected))
+    if any(a is None or b is None or a["index"] != b["index"] for a, b in pairs):
+        return False
+    return all(np.isclose(a["probability"], b["probability"], atol=_TOLERANCE) for a, b in pairs)
+
+
+def _sizes(memory: list[processes.Memory]) -> list[str]:
+    return [f"{memory[i].proportional:.0f}" for i in (0, min(2, len(memory) - 1), -1)]
+
+
+def _raw(memory: list[processes.Memory]) -> list[tuple[float, float]]:
+    return [(each.resident, each.proportional) for each in memory]
+
+
+if __name__ == "__main__":
+    print(section().markdown())
