@@ -43,8 +43,8 @@ image: ## Build the container image; EXTRA=gpu for the CUDA one
 smoke: ## Build the image, start it, ask it, stop it
 	docker/smoke.sh
 
-bench: environment ## Run every benchmark in a process of its own
-	for benchmark in benchmarks/*.py; do $(development) "$$benchmark" || exit 1; done
+bench: environment ## Measure the service beside its peers, a quarter of an hour; BENCH= names parts and options
+	$(development) -m benchmarks $(BENCH)
 
 lock: ## Write requirements/*.txt from pyproject.toml, and THIRD_PARTY_NOTICES.md from what they install; needs uv
 	requirements/lock.sh

@@ -5,6 +5,7 @@ A part that fails is reported as failed and the others still run. The exit statu
 
 import argparse
 import json
+import shutil
 import sys
 import time
 import traceback
@@ -31,6 +32,8 @@ Parts = dict[str, Callable[[], Section]]
 
 
 def main() -> None:
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed, which most parts need; on Debian and Ubuntu: apt-get install wrk")
     with TemporaryDirectory() as folder:
         options = _options(_parts(Path(folder), 1, 1))
         quick = options.quick

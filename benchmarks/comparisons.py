@@ -47,7 +47,8 @@ def large(folder: Path, picture: Picture, rounds: int, seconds: int) -> Section:
     """ResNet-18, one JPEG a request; fp32 by every system, INT8 by the service and its limit."""
     fp32, int8 = networks.file(folder, 1), networks.file(folder, 2)
     expected, expected_int8 = networks.expected_class(fp32, picture), networks.expected_class(int8, picture)
-    cells, quick = _cells((MULTIPART,)), _cells((MULTIPART,), (1, 16))
+    quick = _cells((MULTIPART,), (1, 16))
+    cells = (*quick, Cell(MULTIPART, 64, stretch=2))
     contenders = (
         Contender(systems.fovea(folder, networks.NAME, 1), cells, expected),
         Contender(systems.fovea(folder, networks.NAME, 2, name=INT8), cells, expected_int8),

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from benchmarks import closed_loop, networks, systems
 from benchmarks.arrivals import Seen, send
@@ -17,7 +18,7 @@ from benchmarks.server import Server, System, running
 
 SHARE = 0.7
 UNLOADED_SHARE = 0.03
-_KINDS = ("poisson", "even")
+_KINDS: tuple[Literal["poisson", "even"], ...] = ("poisson", "even")
 
 
 def section(models: Path, photograph: Picture, rounds: int, seconds: int) -> Section:
@@ -57,6 +58,7 @@ def _measured(
 def _round(server: Server, picture: Picture, seconds: int) -> dict[str, Seen]:
     url = server.url(MULTIPART)
     saturation = closed_loop.measure(url, picture, MULTIPART, 16, 3).requests_per_second
+    server.drain(picture, MULTIPART)
     unloaded = send(url, picture, MULTIPART, max(4.0, UNLOADED_SHARE * saturation), 3, "even")
     loaded = {kind: send(url, picture, MULTIPART, SHARE * saturation, seconds, kind) for kind in _KINDS}
     return {"unloaded": unloaded, **loaded}

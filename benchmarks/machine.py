@@ -14,11 +14,12 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "a
 
 def described() -> dict[str, str]:
     """Each with a name, in the order of the report."""
+    changed = " (changed)" if _told("git", "status", "-s") else ""
+    cpus = f"{os.cpu_count()} CPUs ({len(os.sched_getaffinity(0))} usable)"
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _told("git", "rev-parse", "--short=12", "HEAD")
-        + (" (changed)" if _told("git", "status", "-s") else ""),
-        "machine": f"{os.cpu_count()} CPUs ({len(os.sched_getaffinity(0))} usable), {_cpu('model name')}, {_memory()} GiB",
+        "commit": _told("git", "rev-parse", "--short=12", "HEAD") + changed,
+        "machine": f"{cpus}, {_cpu('model name')}, {_memory()} GiB",
         "instructions": ", ".join(name for name in _INSTRUCTIONS if name in _cpu("flags").split()),
         "load before (1, 5, 15 minutes)": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",

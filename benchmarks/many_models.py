@@ -60,14 +60,17 @@ def _section(seen: dict[int, list[dict[str, float]]]) -> Section:
     def column(count: int, figure: str) -> list[float]:
         return [run[figure] for run in seen[count]]
 
+    def median(count: int, figure: str) -> str:
+        return f"{statistics.median(column(count, figure)):.0f}"
+
     rows = [
         (
             count,
             spread(column(count, "rate"), 0),
             spread(column(count, "cpu_ms"), 3),
-            f"{statistics.median(column(count, 'p99_ms')):.1f}",
+            median(count, "p99_ms"),
             f"{sum(column(count, 'failures')):.0f}",
-            f"{statistics.median(column(count, 'resident')):.0f}; {statistics.median(column(count, 'proportional')):.0f}",
+            f"{median(count, 'resident')}; {median(count, 'proportional')}",
         )
         for count in COUNTS
     ]

@@ -1,14 +1,16 @@
 """The ResNet-18 that is measured: fp32 as version 1, INT8 as version 2, in a repository of their own.
 
 FOVEA_BENCHMARK_MODELS names a folder that holds them as resnet18/1 and resnet18/2. Without it one is made here, once,
-with seeded random weights: speed does not depend on what the weights are, and the class that each system must give is asked
-of the file itself. Needs the development environment (PyTorch) only then.
+with seeded random weights: speed does not depend on what the weights are, and the class that each system must give is
+asked of the file itself. Needs the development environment (PyTorch) only then.
 """
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.environments import ROOT
 from benchmarks.limit.backends import network_input, onnxruntime
@@ -38,9 +40,6 @@ def file(folder: Path, version: int, name: str = NAME) -> Path:
 
 def expected_class(path: Path, picture: Picture) -> int:
     """The class that the file gives the picture, by the service's own decoding and a plain session."""
-    import numpy as np  # noqa: PLC0415
-
     read = model_file.read(path)
     pixels = network_input(picture.path.read_bytes(), read.metadata.preprocessing)
-    (scores,) = onnxruntime(read, 1)(np.stack([pixels]))  # type: ignore[misc]
-    return int(scores[0].argmax())
+    return int(np.asarray(onnxruntime(read, 1)(np.stack([pixels]))).argmax())

@@ -78,7 +78,13 @@ class OpenLoop:
         for connection in list(self._open.values()):
             if connection.scheduled is not None:
                 self._finish(connection, MISSING, reusable=False)
+        self._close()
         return self.record
+
+    def _close(self) -> None:
+        for connection in self._open.values():
+            connection.socket.close()
+        self._epoll.close()
 
     def _send(self, scheduled: float) -> None:
         connection = self._idle.pop() if self._idle else self._connected()

@@ -53,6 +53,11 @@ class Server:
         results: list[dict[str, object]] = parsed["results"] if isinstance(parsed, dict) else parsed
         return results
 
+    def drain(self, picture: Picture, form: Form) -> None:
+        """Returns once what the last load left in the queues is gone: it would be counted against the next one."""
+        for _ in range(_READY_ANSWERS):
+            self.answer(picture, form)
+
     def post(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
@@ -96,7 +101,8 @@ def ready(port: int, path: str) -> bool:
 
 def _ready_at(system: System, port: int, process: subprocess.Popen[bytes], log: Path) -> float:
     """When the first of as many good answers in a row came as show that every process is ready."""
-    end, since = time.monotonic() + _START_SECONDS, []
+    end = time.monotonic() + _START_SECONDS
+    since: list[float] = []
     while len(since) < _READY_ANSWERS:
         if process.poll() is not None or time.monotonic() > end:
             raise RuntimeError(f"{system.name} does not start; its last words:\n{log.read_text()[-2000:]}")

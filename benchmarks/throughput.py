@@ -22,10 +22,11 @@ _WARM_SECONDS = 1
 
 @dataclass(frozen=True)
 class Cell:
-    """One kind of load."""
+    """One kind of load; measured `stretch` times as long as others, where few answers come."""
 
     form: Form
     connections: int
+    stretch: int = 1
 
     @property
     def label(self) -> str:
@@ -101,6 +102,8 @@ def check_answer(server: Server, picture: Picture, form: Form, expected: int) ->
 
 
 def _sample(server: Server, picture: Picture, cell: Cell, number: int, seconds: int) -> Sample:
+    server.drain(picture, cell.form)
+    seconds *= cell.stretch
     before = processes.cpu_seconds(server.process.pid)
     seen = closed_loop.measure(server.url(cell.form), picture, cell.form, cell.connections, seconds)
     used = processes.cpu_seconds(server.process.pid) - before
@@ -201,8 +204,8 @@ class Samples:
 
 
 def ratios(numerator: Iterable[float], denominator: Iterable[float]) -> list[float]:
-    """Round by round."""
-    return [above / below for above, below in zip(numerator, denominator, strict=True)]
+    """Round by round; a round in which nothing was answered has none."""
+    return [above / below for above, below in zip(numerator, denominator, strict=True) if below]
 
 
 def _large(samples: Sequence[Sample]) -> bool:

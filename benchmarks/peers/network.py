@@ -6,6 +6,7 @@ Knows no HTTP and nothing of the service; what the picture must become it reads 
 import io
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -61,7 +62,7 @@ class Network:
         ]
 
 
-def _resized(image: Image.Image, wanted: dict[str, object]) -> Image.Image:
+def _resized(image: Image.Image, wanted: dict[str, Any]) -> Image.Image:
     target = (wanted["width"], wanted["height"])
     if image.size == target:
         return image

@@ -12,12 +12,13 @@ from typing import Annotated, Any
 import litserve as ls
 from fastapi import Depends, Request
 from network import Network
+from starlette.datastructures import UploadFile
 
 
 async def files(request: Request) -> list[bytes]:
     if request.headers["content-type"].startswith("multipart/"):
         form = await request.form()
-        return [await upload.read() for upload in form.getlist("file")]
+        return [await upload.read() for upload in form.getlist("file") if isinstance(upload, UploadFile)]
     return [await request.body()]
 
 

@@ -1,8 +1,8 @@
 """The service that everybody writes: FastAPI, a multipart upload, Pillow, numpy, `session.run`, JSON.
 
 Served by `uvicorn app:app --workers N --loop uvloop --http httptools --no-access-log`; MODEL is the file, THREADS
-those of one run. ENDPOINT=async answers on the event loop, which is the faster of the two for a tiny network; ENDPOINT=def in
-FastAPI's threads, the better where a run takes milliseconds.
+those of one run. ENDPOINT=async answers on the event loop, which costs the least for a tiny network; ENDPOINT=def in
+FastAPI's threads, which is right where a run takes milliseconds.
 """
 
 import os
