@@ -49,10 +49,10 @@ def _parts(folder: Path, rounds: int, seconds: int) -> Parts:
     """By name, in the order in which they run."""
     return {
         "tiny": lambda: comparisons.tiny(rounds, seconds),
-        "resnet": lambda: comparisons.large(networks.repository(), photograph(folder), rounds, 2 * seconds),
-        "latency": lambda: latency.section(networks.repository(), photograph(folder), min(rounds, 2), 3 * seconds),
+        "resnet": lambda: comparisons.large(networks.repository(), photograph(folder), rounds, seconds + 1),
+        "latency": lambda: latency.section(networks.repository(), photograph(folder), min(rounds, 2), 2 * seconds),
         "overload": lambda: overload.section(networks.repository(), photograph(folder), 8 * seconds),
-        "many": lambda: many_models.section(rounds, 2 * seconds),
+        "many": lambda: many_models.section(rounds, seconds + 1),
         "startup": lambda: startup.section(rounds),
         "swap": lambda: hot_swap.section(20 if rounds > 1 else 4),
         "accuracy": accuracy_over_http.section,

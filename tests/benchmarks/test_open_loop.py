@@ -10,13 +10,11 @@ import pytest
 from benchmarks.open_loop import BROKEN, OpenLoop, Record, offsets, summary
 
 Answer = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
-BODY = b"x" * 300_000  # more than a socket takes at once
-REQUEST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 300000\r\n\r\n" + BODY
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[tuple[str, int]]:
-    """Reads each request to its end and lets `answer` write; it is told how many came before."""
+def serving(answer: Answer, size: int = 10) -> Iterator[tuple[str, int]]:
+    """Reads each request, of `size` bytes, to its end and lets `answer` write; it is told how many came before."""
     count, port = 0, 0
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -24,7 +22,7 @@ def serving(answer: Answer) -> Iterator[tuple[str, int]]:
         while not writer.is_closing():
             try:
                 await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(len(BODY))
+                await reader.readexactly(size)
             except asyncio.IncompleteReadError:
                 break
             count += 1
@@ -51,9 +49,13 @@ def serving(answer: Answer) -> Iterator[tuple[str, int]]:
         loop.close()
 
 
-def seen(answer: Answer, due: list[float], *, keep_answers: bool = False) -> Record:
-    with serving(answer) as address:
-        return OpenLoop(address, REQUEST, keep_answers=keep_answers).run(iter(due))
+def request(size: int = 10) -> bytes:
+    return f"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size
+
+
+def seen(answer: Answer, due: list[float], *, keep_answers: bool = False, size: int = 10) -> Record:
+    with serving(answer, size) as address:
+        return OpenLoop(address, request(size), keep_answers=keep_answers).run(iter(due))
 
 
 async def ok(_count: int, writer: asyncio.StreamWriter) -> None:
@@ -88,9 +90,30 @@ def test_requests_go_out_on_time_although_nothing_is_answered_and_latency_counts
 
 
 def test_an_idle_connection_is_used_again() -> None:
-    record = seen(ok, [0.0, 0.5, 1.0])
-    assert len(record.latencies["200"]) == 3
-    assert record.most_open == 1
+    clients = set()
+
+    async def noted(count: int, writer: asyncio.StreamWriter) -> None:
+        clients.add(writer.get_extra_info("peername"))
+        await ok(count, writer)
+
+    assert len(seen(noted, [0.0, 0.5, 1.0]).latencies["200"]) == 3
+    assert len(clients) == 1
+
+
+def test_an_answer_is_whole_once_its_last_byte_came() -> None:
+    async def halved(_count: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(b"cd")
+
+    record = seen(halved, [0.0], keep_answers=True)
+    assert record.answers == {b"abcd": 1}
+    assert record.latencies["200"][0] >= 0.1
+
+
+def test_a_request_larger_than_what_a_socket_takes_at_once_arrives_whole() -> None:
+    assert len(seen(ok, [0.0, 0.0], size=30_000_000).latencies["200"]) == 2
 
 
 def test_a_connection_closed_without_an_answer_is_broken() -> None:
@@ -103,7 +126,7 @@ def test_a_connection_closed_without_an_answer_is_broken() -> None:
 def test_nobody_listening_is_broken_not_an_error() -> None:
     with serving(ok) as address:
         pass
-    record = OpenLoop(address, REQUEST, keep_answers=False).run(iter([0.0, 0.01]))
+    record = OpenLoop(address, request(), keep_answers=False).run(iter([0.0, 0.01]))
     assert len(record.latencies[BROKEN]) == 2
 
 
