@@ -60,7 +60,9 @@ def _round(server: Server, picture: Picture, seconds: int) -> dict[str, Seen]:
     saturation = closed_loop.measure(url, picture, MULTIPART, 16, 3).requests_per_second
     server.drain(picture, MULTIPART)
     unloaded = send(url, picture, MULTIPART, max(4.0, UNLOADED_SHARE * saturation), 3, "even")
-    loaded = {kind: send(url, picture, MULTIPART, SHARE * saturation, seconds, kind) for kind in _KINDS}
+    loaded: dict[str, Seen] = {
+        kind: send(url, picture, MULTIPART, SHARE * saturation, seconds, kind) for kind in _KINDS
+    }
     return {"unloaded": unloaded, **loaded}
 
 
