@@ -13,13 +13,13 @@ import numpy as np
 import onnx
 import torch
 from PIL import Image
-from training.networks.resnet18 import resnet18
-from training.quantization import quantized
 
 from benchmarks.pictures import photograph
 from service.engine.model_metadata import ModelMetadata, Provenance, with_metadata
 from service.images.preprocessing import Preprocessing, received
 from training.export import exported
+from training.networks.resnet18 import resnet18
+from training.quantization import quantized
 
 SEED = 0
 _PREPROCESSING = Preprocessing(height=224, width=224, color="rgb", resize="crop")

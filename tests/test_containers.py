@@ -93,7 +93,7 @@ def test_no_compose_file_opens_what_another_closes(path: str, key: str) -> None:
 
 def test_a_stop_waits_longer_than_the_service_gives_itself() -> None:
     grace = int(compose("docker-compose.yml")["stop_grace_period"].removesuffix("s"))
-    (own,) = re.findall(r"timeout_graceful_shutdown=(\d+)", (ROOT / "service" / "__main__.py").read_text())
+    (own,) = re.findall(r"timeout_graceful_shutdown=(\d+)", (ROOT / "service" / "serving.py").read_text())
     assert grace > int(own) > Settings.model_fields["request_timeout_seconds"].default
 
 

@@ -44,10 +44,11 @@ class Costs:
         """What an image costs where many wait."""
         return min(seconds / size for size, seconds in self._seconds.items())
 
-    def cut(self, waiting: int) -> int:
+    def cut(self, waiting: int, first: int = 1) -> int:
         """How many of `waiting` images to run now: what works off most images a second, the fewest of equals.
 
-        Padding to the next size is one of the choices only where it costs less than two smaller runs.
+        Padding to the next size is one of the choices only where it costs less than two smaller runs. Where any size
+        is run, the `first` request's images stay together: its caller waits for the last of them.
         """
         together = min(waiting, self.largest)
         sizes = [size for size in self._sizes if size <= together]
@@ -55,7 +56,8 @@ class Costs:
             sizes.append(together)
         rates = {size: size / self._of_one_run(size) for size in sizes}
         best = max(rates.values())
-        return min(size for size, rate in rates.items() if rate >= _AS_GOOD * best)
+        least = 1 if self.padded else min(first, self.largest)
+        return max(least, min(size for size, rate in rates.items() if rate >= _AS_GOOD * best))
 
     def learn(self, images: int, seconds: float) -> None:
         """Moves the table a little towards what a run of `images` just took."""

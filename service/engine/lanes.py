@@ -91,7 +91,8 @@ class Lanes:
     def _cut(self, model: _Model, key: Hashable) -> list[Part]:
         lane = model.lanes[key]
         waiting = _images(lane, self._max_batch)
-        wanted = lane[0].network.costs.cut(waiting) if waiting else 0
+        first = next((request.left for request in lane if request.left), 0)
+        wanted = lane[0].network.costs.cut(waiting, min(first, waiting)) if waiting else 0
         batch = list(_parts(lane, wanted))
         if not lane:
             del model.lanes[key]

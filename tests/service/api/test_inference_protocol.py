@@ -174,8 +174,10 @@ def test_a_full_queue_says_when_to_come_back(repository: Path) -> None:
     with served(app) as client:
         until(lambda: client.get("/v2/health/ready").status_code == 200)
         scheduler, held = app.state.services.scheduler, Gate()
-        running = scheduler.submit(held, images(0), 60.0)
-        until(lambda: running.started is not None)
+        for _ in app.state.services.device.executors:
+            scheduler.submit(held, images(0), 60.0)
+            until(held.entered.is_set)
+            held.entered.clear()
         waiting = scheduler.submit(held, images(0), 60.0)
         answer = client.post(URL, json=request())
         held.open.set()

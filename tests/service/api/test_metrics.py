@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,9 +103,10 @@ def test_the_durations_of_a_stage_add_up(fresh: httpx.Client) -> None:
 def test_who_is_refused_and_who_waits_is_seen(app: FastAPI, fresh: httpx.Client) -> None:
     held, scheduler = Gate("grey"), app.state.services.scheduler
     try:
-        running = scheduler.submit(held, images(1), 60.0)
-        while running.started is None:
-            time.sleep(0.001)
+        for _ in app.state.services.device.executors:
+            scheduler.submit(held, images(1), 60.0)
+            assert held.entered.wait(10)
+            held.entered.clear()
         scheduler.submit(held, images(2), 60.0)
         assert fresh.post(URL, content=LARGE).status_code == 503
         found = scraped(fresh)

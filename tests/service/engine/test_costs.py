@@ -30,6 +30,12 @@ def test_what_works_off_most_images_a_second_is_cut(
     assert Costs(seconds, padded=padded).cut(waiting) == cut
 
 
+def test_the_images_of_the_first_request_stay_together_where_any_size_is_run() -> None:
+    assert Costs(FLAT).cut(8, first=3) == 3
+    assert Costs(FLAT).cut(40, first=20) == 8
+    assert Costs({1: 1.0, 2: 1.0, 8: 8.0}, padded=True).cut(3, first=3) == 2
+
+
 @given(st.lists(st.floats(0.001, 10), min_size=1, max_size=6), st.booleans(), st.integers(1, 200))
 def test_a_cut_is_never_empty_and_never_more_than_waits_or_fits(
     seconds: list[float], padded: bool, waiting: int
