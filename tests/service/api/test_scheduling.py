@@ -104,13 +104,10 @@ def asking(client: httpx.Client, model: str, body: bytes) -> Iterator[None]:
 
 def test_exactly_what_does_not_fit_is_refused_while_real_inferences_run(folder: Path) -> None:
     with service(folder, max_waiting_images=4, request_timeout_seconds=60) as (app, client), ExitStack() as running:
-        for number in range(len(app.state.services.device.executors)):
-            connection = running.enter_context(
-                socket.create_connection((client.base_url.host, client.base_url.port or 0))
-            )
-            head = f"POST /v1/models/slow/classify HTTP/1.1\r\nhost: x\r\ncontent-length: {len(WHITE)}\r\n\r\n"
-            connection.sendall(head.encode() + WHITE)
-            until(lambda number=number: len(app.state.services.scheduler._running) == number + 1)
+        executors = len(app.state.services.device.executors)
+        for _ in range(executors):
+            running.enter_context(asking(client, "slow", WHITE))
+        until(lambda: bool(len(app.state.services.scheduler._running) == executors))
         with ThreadPoolExecutor(4) as threads:
             accepted = [threads.submit(classify, client, "grey", picture(seed)) for seed in range(4)]
             until(lambda: waiting(app) == 4)
