@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,10 @@ def held(app: FastAPI) -> Iterator[None]:
         gate.open.set()
 
 
+def has_begun(app: FastAPI, executors: int) -> bool:
+    return len(app.state.services.scheduler._running) == executors
+
+
 def waiting(app: FastAPI) -> int:
     count: int = app.state.services.scheduler._lanes.images
     return count
@@ -104,10 +109,9 @@ def asking(client: httpx.Client, model: str, body: bytes) -> Iterator[None]:
 
 def test_exactly_what_does_not_fit_is_refused_while_real_inferences_run(folder: Path) -> None:
     with service(folder, max_waiting_images=4, request_timeout_seconds=60) as (app, client), ExitStack() as running:
-        executors = len(app.state.services.device.executors)
-        for _ in range(executors):
+        for number, _ in enumerate(app.state.services.device.executors, start=1):
             running.enter_context(asking(client, "slow", WHITE))
-        until(lambda: bool(len(app.state.services.scheduler._running) == executors))
+            until(partial(has_begun, app, number))
         with ThreadPoolExecutor(4) as threads:
             accepted = [threads.submit(classify, client, "grey", picture(seed)) for seed in range(4)]
             until(lambda: waiting(app) == 4)
