@@ -60,8 +60,12 @@ def sending(
     arrivals: Literal["poisson", "even"] = "poisson",
     *,
     keep_answers: bool = False,
+    until_left: bool = False,
 ) -> Iterator[list[Seen]]:
-    """As `send`, while the caller does something else; the list holds what was seen once the block is left."""
+    """As `send`, while the caller does something else; `until_left` ends it with the block if `seconds` are not over.
+
+    The list holds what was seen once the block is left.
+    """
     seen: list[Seen] = []
     with tempfile.TemporaryDirectory() as folder:
         body, answers = Path(folder) / "body", Path(folder) / "answers.json"
@@ -71,6 +75,8 @@ def sending(
         command += ["--answers", str(answers)] if keep_answers else []
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:  # noqa: S603
             yield seen
+            if until_left:
+                process.terminate()
             output, _ = process.communicate()
         seen.append(_read(output, answers if keep_answers else None))
 

@@ -1,7 +1,4 @@
-"""How late answers come at 70 % of saturation, beside an unloaded service: an open loop, so that no queue is hidden.
-
-python -m benchmarks.latency
-"""
+"""How late answers come at 70 % of saturation, beside an unloaded service: an open loop, so that no queue is hidden."""
 
 import statistics
 from collections.abc import Callable

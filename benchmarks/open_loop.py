@@ -3,18 +3,22 @@
     python -m benchmarks.open_loop URL BODY CONTENT_TYPE --rate 100 --seconds 10 [--arrivals even] [--answers FILE]
 
 A program of its own, standard library only: one thread over epoll, so that it takes little of the CPUs it shares with
-the server. A request goes out on an idle kept-alive connection or on a new one. Prints JSON: counts and latencies by
-status, its own lag (how late requests went out) and its own CPU time. Closed-loop tools slow down with the server and
-so hide its queue; wrk has no open loop, and what Debian has (hey -q, siege) limits the rate of a closed one.
+the server. A request goes out on an idle kept-alive connection or on a new one. SIGTERM ends the sending early. Prints
+JSON: counts and latencies by status, its own lag (how late requests went out) and its own CPU time. Closed-loop tools
+slow down with the server and so hide its queue; wrk has no open loop, and what Debian has (hey -q, siege) limits the
+rate of a closed one.
 """
 
 import argparse
 import errno
+import itertools
 import json
 import random
 import select
+import signal
 import socket
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -23,6 +27,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 _GRACE_SECONDS = 15.0  # answers are waited for that long after the last request
+_IDLE_SECONDS = 1.0  # uvicorn closes a connection that was idle for 5 s, LitServe's and BentoML's likewise
 _CHUNK = 1 << 18
 BROKEN = "broken"  # connection refused, reset or closed before the answer's end
 MISSING = "missing"  # no answer until the grace was over
@@ -34,6 +39,7 @@ class Connection:
 
     socket: socket.socket
     scheduled: float | None = None
+    idle_since: float = 0.0
     unsent: memoryview = field(default_factory=lambda: memoryview(b""))
     received: bytearray = field(default_factory=bytearray)
 
@@ -47,6 +53,7 @@ class Record:
     lags: list[float] = field(default_factory=list)
     answers: Counter[bytes] = field(default_factory=Counter)
     most_open: int = 0
+    sending_seconds: float = 0.0
 
 
 class OpenLoop:
@@ -72,6 +79,7 @@ class OpenLoop:
                 self._send(began + due)
                 due = next(offsets, None)
             self._receive(0 if due is None else max(0, due - (time.perf_counter() - began)))
+        self.record.sending_seconds = time.perf_counter() - began
         end = time.perf_counter() + _GRACE_SECONDS
         while self._waiting and time.perf_counter() < end:
             self._receive(0.1)
@@ -87,10 +95,18 @@ class OpenLoop:
         self._epoll.close()
 
     def _send(self, scheduled: float) -> None:
-        connection = self._idle.pop() if self._idle else self._connected()
+        connection = self._reused() or self._connected()
         connection.scheduled, connection.unsent = scheduled, memoryview(self._request)
         self._waiting += 1
         self._push(connection)
+
+    def _reused(self) -> Connection | None:
+        """The last one used; none where that is so long ago that the server may be closing it just now."""
+        if not self._idle or self._idle[-1].idle_since > time.perf_counter() - _IDLE_SECONDS:
+            return self._idle.pop() if self._idle else None
+        for connection in list(self._idle):
+            self._discard(connection)
+        return None
 
     def _connected(self) -> Connection:
         """Not connected yet, perhaps: what is sent then waits for it."""
@@ -157,8 +173,12 @@ class OpenLoop:
         connection.scheduled = None
         connection.received.clear()
         if reusable:
+            connection.idle_since = time.perf_counter()
             self._idle.append(connection)
-            return
+        else:
+            self._discard(connection)
+
+    def _discard(self, connection: Connection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
         del self._open[connection.socket.fileno()]
@@ -221,11 +241,15 @@ def main() -> None:
         f"Content-Type: {options.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     loop = OpenLoop((str(url.hostname), int(url.port or 80)), head.encode() + body, keep_answers=bool(options.answers))
-    record = loop.run(offsets(options.rate, options.seconds, options.arrivals))
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    due = offsets(options.rate, options.seconds, options.arrivals)
+    record = loop.run(itertools.takewhile(lambda _: not stopped.is_set(), due))
     if options.answers:
         counted = [[count, answer.decode()] for answer, count in record.answers.items()]
         Path(options.answers).write_text(json.dumps(counted))
-    json.dump(summary(record, options.seconds, time.process_time()), sys.stdout)
+    seconds = record.sending_seconds if stopped.is_set() else options.seconds
+    json.dump(summary(record, seconds, time.process_time()), sys.stdout)
 
 
 def _options() -> argparse.Namespace:

@@ -89,7 +89,7 @@ def test_requests_go_out_on_time_although_nothing_is_answered_and_latency_counts
     assert slowest >= 0.4 - 0.03
 
 
-def test_an_idle_connection_is_used_again() -> None:
+def test_a_connection_is_used_again_unless_it_was_idle_for_long() -> None:
     clients = set()
 
     async def noted(count: int, writer: asyncio.StreamWriter) -> None:
@@ -98,6 +98,9 @@ def test_an_idle_connection_is_used_again() -> None:
 
     assert len(seen(noted, [0.0, 0.5, 1.0]).latencies["200"]) == 3
     assert len(clients) == 1
+    clients.clear()
+    assert len(seen(noted, [0.0, 1.5]).latencies["200"]) == 2
+    assert len(clients) == 2
 
 
 def test_an_answer_is_whole_once_its_last_byte_came() -> None:
