@@ -11,7 +11,7 @@ from benchmarks.environments import PEERS, peer_python, service_python
 from benchmarks.server import System
 
 # The service as it is set for these runs; everything else is its default.
-SERVICE_SETTINGS = {"FOVEA_WORKERS": "2", "FOVEA_PROVIDER": "cpu", "FOVEA_LOG_LEVEL": "warning"}
+SERVICE_SETTINGS = {"FOVEA_PROVIDER": "cpu", "FOVEA_LOG_LEVEL": "warning"}
 
 _PLAIN_PATHS = {"multipart": "/classify", "raw": "/raw"}
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from service.arrays import NetworkInput
 from service.engine.model_file import ModelFile
-from service.images.decoding import ImageLimits, decode
-from service.images.preprocessing import Preprocessing, prepare
+from service.images import network_input as service_images
+from service.images.decoding import ImageLimits
+from service.images.preprocessing import Preprocessing
 
 Run = Callable[[np.ndarray], object]
 _LIMITS = ImageLimits()
@@ -20,7 +21,7 @@ _LIMITS = ImageLimits()
 
 def network_input(data: bytes, preprocessing: Preprocessing) -> NetworkInput:
     """As a request's image becomes it in the service."""
-    return prepare(decode(data, _LIMITS), preprocessing)
+    return service_images.network_input(data, _LIMITS, preprocessing)
 
 
 def onnxruntime(file: ModelFile, threads: int, _callers: int = 1) -> Run:
