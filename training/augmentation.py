@@ -25,6 +25,14 @@ def warped(images: Images, rotation: float, scale: float, shift: float) -> Warpe
     return moved.permute(0, 2, 3, 1)
 
 
+def mirrored(images: Images, share: float) -> Images:
+    """About this share of the images, drawn from torch's global generator, with left and right exchanged."""
+    if not share:  # and then no number is drawn
+        return images
+    chosen = torch.rand(len(images)) < share
+    return torch.where(chosen[:, None, None, None], images.flip(2), images)
+
+
 def _placements(
     count: int, size: tuple[int, int], rotation: float, scale: float, shift: float
 ) -> Float32[Tensor, "images 2 3"]:

@@ -24,6 +24,8 @@ class Recipe:
     rotation_degrees: float
     scale_share: float
     shift_pixels: float
+    mirrored_share: float = 0.0  # of the training images, left for right
+    bfloat16: bool = False  # matrix products of the training in half the bits; the exported file is float32
     evidence: str
 
     def __post_init__(self) -> None:
@@ -43,6 +45,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "rotation_degrees": (0, 180),
     "scale_share": (0, 0.9),
     "shift_pixels": (0, 1000),
+    "mirrored_share": (0, 1),
 }
 
 NUMBERS = {field.name: int if field.type is int else float for field in fields(Recipe) if field.name in RANGES}
@@ -79,7 +82,25 @@ MNIST = Recipe(
     evidence="99.55 % of the 10,000 test images with seed 0; 4 min 5 s on 2 cores",
 )
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS, MNIST)}
+CIFAR10 = Recipe(
+    name="cifar10",
+    dataset="cifar10",
+    network="resnet18_small",
+    validation_every=20,
+    epochs=8,
+    batch_size=250,
+    max_learning_rate=2e-3,
+    weight_decay=0.05,
+    label_smoothing=0.05,
+    rotation_degrees=3.0,
+    scale_share=0.1,
+    shift_pixels=2.0,
+    mirrored_share=0.5,
+    bfloat16=True,
+    evidence="76.31 % of the 10,000 test images with seed 0; 11 min of one core (34 min at low priority)",
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DIGITS, MNIST, CIFAR10)}
 
 
 def recipe_named(name: str) -> Recipe:

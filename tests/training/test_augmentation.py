@@ -1,10 +1,10 @@
-"""Warping: within its bounds, in the right direction, the same for the same seed."""
+"""Warping and mirroring: within their bounds, in the right direction, the same for the same seed."""
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.augmentation import warped
+from training.augmentation import mirrored, warped
 
 
 def dot(height: int, width: int, y: int, x: int) -> torch.Tensor:
@@ -55,3 +55,20 @@ def test_the_same_seed_gives_the_same_warp() -> None:
     before = warped(images, 10.0, 0.1, 1.0)
     torch.manual_seed(5)
     assert torch.equal(warped(images, 10.0, 0.1, 1.0), before)
+
+
+def test_about_the_asked_share_of_the_images_has_left_and_right_exchanged() -> None:
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (400, 3, 5, 3)).to(torch.uint8)
+    result = mirrored(images, 0.25)
+    turned = [index for index in range(400) if not torch.equal(result[index], images[index])]
+    assert 70 <= len(turned) <= 130
+    assert all(torch.equal(result[index], images[index].flip(1)) for index in turned)
+
+
+def test_a_share_of_nothing_draws_no_number_and_one_of_all_turns_every_image() -> None:
+    images = torch.randint(0, 256, (20, 3, 5, 1)).to(torch.uint8)
+    state = torch.get_rng_state()
+    assert torch.equal(mirrored(images, 0.0), images)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(mirrored(images, 1.0), images.flip(2))

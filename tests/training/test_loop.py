@@ -80,6 +80,23 @@ def test_a_loss_that_is_no_number_stops_the_training_and_says_where(few_digits: 
         trained(few_digits, recipe, seed=0)
 
 
+def test_bfloat16_trains_to_other_weights_nearby_and_they_are_float32(few_digits: Dataset, short: Recipe) -> None:
+    whole, half = trained(few_digits, short, seed=1), trained(few_digits, replace(short, bfloat16=True), seed=1)
+    assert {weights.dtype for weights in half.values()} == {torch.float32}
+    assert not torch.equal(half["conv2.weight"], whole["conv2.weight"])
+    assert float((half["conv2.weight"] - whole["conv2.weight"]).abs().mean()) < 0.005
+
+
+def test_mirroring_every_image_is_training_on_the_mirrored_data_set(few_digits: Dataset, short: Recipe) -> None:
+    plain = replace(short, epochs=1, rotation_degrees=0.0, scale_share=0.0, shift_pixels=0.0)
+    examples = few_digits.training
+    turned = replace(few_digits, training=Examples(examples.images.flip(2).contiguous(), examples.labels))
+    mirrored = trained(few_digits, replace(plain, mirrored_share=1.0), seed=1)
+    expected = trained(turned, plain, seed=1)
+    torch.testing.assert_close(mirrored["conv1.weight"], expected["conv1.weight"])
+    assert not torch.equal(mirrored["conv1.weight"], trained(few_digits, plain, seed=1)["conv1.weight"])
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 500), st.floats(1e-5, 10))
 def test_the_learning_rate_reaches_its_peak_and_is_never_above_or_below_zero(steps: int, peak: float) -> None:
