@@ -1,7 +1,8 @@
 """A network's graph in 8 bits: integer kernels and activations, calibrated on images. Reads and writes no model file.
 
-Unsigned activations, signed kernels with one scale per output channel: of ONNX Runtime's pairings the one with kernels
-for AVX512-VNNI (`docs/decisions/0007-int8.md`). What follows the last convolution stays in float.
+Unsigned activations, signed kernels with one scale per output channel: of ONNX Runtime's pairings the fast one. Kernels
+use 7 of their 8 bits: processors without VNNI add two products in 16 bits, which 2 * 255 * 64 does not overflow. What
+follows the last convolution stays in float. Why: `docs/decisions/0007-int8.md`.
 """
 
 import logging
@@ -69,6 +70,7 @@ def _by_onnx_runtime(model: onnx.ModelProto, calibration: Images) -> onnx.ModelP
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(OPERATORS),
             per_channel=True,
+            reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             # Else the Relu nodes vanish, and with them layers that people ask for.

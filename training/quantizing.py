@@ -85,8 +85,8 @@ def _is_trained(file: ModelFile) -> bool:
 def _provenance(entry: Entry, source: ModelFile, before: float, images: int) -> Provenance:
     note = (
         f"int8 of version {entry.version} (sha256 of that file {source.sha256}), which has {before:.2%} on the same "
-        f"test images in float32; uint8 activations, int8 kernels per channel; ranges: {METHOD} of each tensor over "
-        f"{images:,} training images"
+        f"test images in float32; uint8 activations, int8 kernels per channel within 7 bits; ranges: {METHOD} of each "
+        f"tensor over {images:,} training images"
     )
     return source.metadata.provenance.model_copy(
         update={"stage": "quantized", "commit": commit(), "versions": versions(), "note": note}

@@ -51,6 +51,13 @@ def test_the_answers_stay_close_and_are_not_the_same(source: Exported, graph: Ex
     assert 0 < float((after - before).abs().mean()) < 0.05 * float(before.abs().mean())
 
 
+def test_two_products_of_any_activation_and_any_kernel_fit_into_16_bits(residual: Exported) -> None:
+    kernels = [t for t in residual.model.graph.initializer if t.name.endswith(".weight_quantized")]
+    largest = max(int(np.abs(numpy_helper.to_array(kernel).astype(int)).max()) for kernel in kernels)
+    assert len(kernels) == 20
+    assert 2 * 255 * largest <= np.iinfo(np.int16).max
+
+
 def test_kernels_are_signed_bytes_with_a_scale_per_output_channel(graph: Exported) -> None:
     inside = {tensor.name: tensor for tensor in graph.model.graph.initializer}
     assert inside["conv2.weight_quantized"].data_type == TensorProto.INT8
