@@ -7,6 +7,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from training.errors import UnusableFileError
 from training.networks import NETWORKS
 from training.recipes import recipe_named
 
@@ -20,8 +21,9 @@ def load_weights(file: Path) -> dict[str, Tensor]:
     """The weights and buffers of an exported file under their `state_dict` names.
 
     Only BatchNorm's `num_batches_tracked` is missing, which an answer does not need: load with strict=False.
+    Raises UnusableFileError for a file in 8 bits: its normalisations are folded and its kernels rounded.
     """
-    return {
-        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        for tensor in onnx.load(file).graph.initializer
-    }
+    graph = onnx.load(file).graph
+    if any(node.op_type == "QuantizeLinear" for node in graph.node):
+        raise UnusableFileError(file, "its weights are in 8 bits", "give the version that it was made from")
+    return {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}

@@ -8,7 +8,7 @@ import torch
 from service.engine.model_file import read
 from tests.training.small_runs import Run
 from training.datasets import Dataset, load
-from training.errors import UnknownRecipeError
+from training.errors import UnknownRecipeError, UnusableFileError
 from training.evaluating import evaluated_file
 from training.evaluation import torch_logits
 from training.recipes import recipe_named
@@ -17,6 +17,8 @@ from training.weights import load_weights, network_for
 
 MODELS = Path(__file__).parents[2] / "models"
 SHIPPED = sorted(MODELS.glob("*/*/model.onnx"))
+IN_8_BITS = MODELS / "mnist" / "2" / "model.onnx"
+IN_FLOAT = [file for file in SHIPPED if file != IN_8_BITS]
 
 
 def rebuilt(file: Path, recipe: str) -> torch.nn.Module:
@@ -43,12 +45,7 @@ def test_digits_and_mnist_ship_untrained_and_trained() -> None:
     assert {"digits/0", "digits/1", "mnist/0", "mnist/1"} <= set(shipped)
 
 
-FLOATING = [
-    file for file in SHIPPED if read(file).metadata.provenance.stage != "quantized"
-]  # the rest has other weights
-
-
-@pytest.mark.parametrize("file", FLOATING, ids=lambda file: str(file.relative_to(MODELS).parent))
+@pytest.mark.parametrize("file", IN_FLOAT, ids=lambda file: str(file.relative_to(MODELS).parent))
 def test_a_shipped_file_answers_as_the_pytorch_network_with_its_weights(file: Path) -> None:
     checked = read(file)
     name = checked.metadata.provenance.recipe
@@ -59,6 +56,11 @@ def test_a_shipped_file_answers_as_the_pytorch_network_with_its_weights(file: Pa
     expected = torch_logits(rebuilt(file, name), images)
     torch.testing.assert_close(onnx_logits(checked.model, images), expected, atol=1e-4, rtol=0)
     assert torch.equal(expected.argmax(1), onnx_logits(checked.model, images).argmax(1))
+
+
+def test_a_file_in_8_bits_gives_no_weights_and_says_where_they_are() -> None:
+    with pytest.raises(UnusableFileError, match="its weights are in 8 bits; give the version that it was made from"):
+        load_weights(IN_8_BITS)
 
 
 @pytest.mark.parametrize("version", [0, 1])
