@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -33,13 +34,14 @@ _TARGET = re.compile(
     rb"/v1/models/([A-Za-z0-9._-]{1,64})(?:/versions/([0-9]{1,9}))?/classify(?:\?top=([1-9][0-9]{0,3}))?"
 )
 _DEFAULT_TOP = ClassifyQuery().top
-_MAX_BODY_BYTES = 16 * SMALL_BYTES
-# A network that takes longer for all images of a request is better off in a thread: handing it over and back takes
-# 0.3 ms (2 cores), and nothing else is answered meanwhile.
-_SMALL_NETWORK_SECONDS = 0.001
+_MAX_IMAGES = 16
+_MAX_BODY_BYTES = _MAX_IMAGES * SMALL_BYTES
+# Handing work to threads and back costs a request 0.3 ms and more (2 cores). Here nothing else is answered meanwhile,
+# so an image must be quick, and a request few of them: 8 ms at most.
+_IMAGE_SECONDS = 0.0005
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Asked:
     """What the request line and the headers say."""
 
@@ -51,7 +53,7 @@ class _Asked:
     keep_alive: bool
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Waiting:
     """A request whose images run at the end of this turn of the event loop. Times are `time.monotonic` seconds."""
 
@@ -76,13 +78,14 @@ class Desk:
         arrived = time.monotonic()
         services: Services = self._app.state.services
         sent = _uploads(asked.content_type, body)
-        if not sent or len(sent) > services.settings.max_images or len(body) > services.settings.max_body_bytes:
+        limits = services.settings
+        if not sent or len(sent) > min(_MAX_IMAGES, limits.max_images) or len(body) > limits.max_body_bytes:
             return False
         try:
             classifier = services.registry.classifier(asked.model, asked.version)
         except FoveaError:
             return False
-        inputs = _inputs(classifier, sent) if _is_small(classifier, len(sent)) else None
+        inputs = _inputs(classifier, sent) if _is_small(classifier) else None
         if inputs is None:
             return False
         if not self._waiting:
@@ -92,10 +95,15 @@ class Desk:
         return True
 
     def clear(self) -> None:
-        """Answers everything that waits: one batch for each network."""
+        """Answers what waits, one batch for each network; what is left has the next turn, with who came meanwhile."""
         everything, self._waiting = self._waiting, {}
-        for classifier, batch in everything.items():
-            self._answer(classifier, batch)
+        for classifier, waiting in everything.items():
+            count = _fitting(classifier, waiting)
+            if waiting[count:]:
+                self._waiting[classifier] = waiting[count:]
+            self._answer(classifier, waiting[:count])
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self.clear)
 
     def _answer(self, classifier: Classifier, batch: Sequence[_Waiting]) -> None:
         scheduler, began = self._app.state.services.scheduler, time.monotonic()
@@ -133,7 +141,7 @@ class ExpressProtocol(HttpToolsProtocol):
     _is_waiting = False
 
     def on_message_begin(self) -> None:
-        if self._is_waiting:  # a client that does not wait for answers gets them in order
+        while self._is_waiting:  # a client that does not wait for answers gets them in order
             self.desk.clear()
         super().on_message_begin()
 
@@ -160,7 +168,7 @@ class ExpressProtocol(HttpToolsProtocol):
             self.goes_on(asked, body)
 
     def shutdown(self) -> None:
-        if self._is_waiting:
+        while self._is_waiting:
             self.desk.clear()
         super().shutdown()
 
@@ -235,13 +243,20 @@ def _uploads(content_type: bytes, body: bytes) -> list[Upload] | None:
     return None if files is None else [Upload(data, name[:128] or None) for name, data in files]
 
 
-def _is_small(classifier: Classifier, images: int) -> bool:
+def _is_small(classifier: Classifier) -> bool:
     return (
         classifier.steady
         and classifier.device.provider == "cpu"
         and classifier.file.output is not None
-        and classifier.costs.seconds(images) <= _SMALL_NETWORK_SECONDS
+        and classifier.costs.seconds(1) <= _IMAGE_SECONDS
     )
+
+
+def _fitting(classifier: Classifier, waiting: Sequence[_Waiting]) -> int:
+    """How many requests make the batch that works off most images a second: whole ones, at least the first."""
+    ends = list(accumulate(len(one.inputs) for one in waiting))
+    wanted = classifier.costs.cut(ends[-1], ends[0])
+    return max(1, sum(end <= wanted for end in ends))
 
 
 def _inputs(classifier: Classifier, sent: Sequence[Upload]) -> list[NetworkInput] | None:

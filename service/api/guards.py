@@ -4,7 +4,7 @@ Plain ASGI, so that a body is counted while it streams and never held twice.
 """
 
 import re
-from os import urandom
+from random import getrandbits
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,8 +16,8 @@ NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 def identity(asked: str) -> str:
-    """The id of a request: the client's own where it is well-formed."""
-    return asked if REQUEST_ID.fullmatch(asked) else urandom(16).hex()
+    """The id of a request: the client's own where it is well-formed. No secret: `random` is ten times as quick."""
+    return asked if asked and REQUEST_ID.fullmatch(asked) else f"{getrandbits(128):032x}"
 
 
 class ProxyPrefix:

@@ -36,6 +36,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._slots: dict[str, dict[int, Slot]] = {}
+        self._defaults: dict[str, Slot] = {}
         self._writing = threading.Lock()
         self._ignored: tuple[Ignored, ...] = ()
         self.problem: str | None = None
@@ -67,8 +68,9 @@ class Registry:
 
     def classifier(self, name: str, version: str | None = None) -> Classifier:
         """The asked version, else the default one. Raises Unknown...Error or ModelUnavailableError with the reason."""
-        slots = self.slots(name)
-        slot = default_slot(slots) if version is None else _of_version(slots, name, version)
+        slot = self._defaults.get(name) if version is None else _of_version(self.slots(name), name, version)
+        if slot is None:
+            raise UnknownModelError(name, self.names())
         if slot.classifier is None:
             raise ModelUnavailableError(name, slot.reason or "it is still loading")
         return slot.classifier
@@ -77,14 +79,19 @@ class Registry:
         """Adds the version, or takes the place of the one there: who asks from now on gets this one."""
         name, version = slot.entry.name, slot.entry.version
         with self._writing:
-            self._slots = {**self._slots, name: {**self._slots.get(name, {}), version: slot}}
+            self._set(name, {**self._slots.get(name, {}), version: slot})
 
     def remove(self, entry: Entry) -> None:
         """Forgets the version, and with its last version the model. Whoever holds its classifier may finish."""
         with self._writing:
-            versions = {number: slot for number, slot in self._slots[entry.name].items() if number != entry.version}
-            others = {name: slots for name, slots in self._slots.items() if name != entry.name}
-            self._slots = {**others, entry.name: versions} if versions else others
+            left = {number: slot for number, slot in self._slots[entry.name].items() if number != entry.version}
+            self._set(entry.name, left)
+
+    def _set(self, name: str, versions: dict[int, Slot]) -> None:
+        others = {other: slots for other, slots in self._slots.items() if other != name}
+        defaults = {other: slot for other, slot in self._defaults.items() if other != name}
+        self._slots = {**others, name: versions} if versions else others
+        self._defaults = {**defaults, name: default_slot(list(versions.values()))} if versions else defaults
 
 
 def default_slot(slots: list[Slot]) -> Slot:

@@ -3,6 +3,7 @@
 Training and serving both call `prepare`, so they can never differ. Knows no model and no HTTP.
 """
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -55,7 +56,7 @@ class Preprocessing(BaseModel):
     def channels(self) -> int:
         return 1 if self.color == "gray" else 3
 
-    @property
+    @cached_property
     def in_graph(self) -> bool:
         """True where the network takes pixels as decoded, so that all arithmetic is inside the model file."""
         return self.scale == 1 and not any(self.mean) and all(s == 1 for s in self.std)
