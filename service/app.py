@@ -117,7 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _services(settings: Settings, workers: Workers, statistics: Statistics) -> Services:
     cpus = max(1, available_cpus() // workers.count)
-    device, problem = _device(settings, settings.threads or cpus)
+    device, problem = _device(settings, cpus)
     return Services(
         settings=settings,
         workers=workers,
@@ -140,9 +140,9 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
     )
 
 
-def _device(settings: Settings, threads: int) -> tuple[Device | None, str | None]:
+def _device(settings: Settings, cpus: int) -> tuple[Device | None, str | None]:
     try:
-        return chosen_device(settings.provider, threads, cuda_graphs=settings.cuda_graphs), None
+        return chosen_device(settings.provider, settings.threads, cpus=cpus, cuda_graphs=settings.cuda_graphs), None
     except ProviderUnavailableError as error:
         return None, str(error)
 

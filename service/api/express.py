@@ -3,28 +3,33 @@
 There the framework, a task and two threads would cost several times the network's run. It takes only what it wholly
 understands and answers it to the byte as the route does; all else, and whatever goes wrong, goes on to the
 application. What arrives in one turn of the event loop is one batch.
+
+Who would be refused for overload, on any network, is refused here too, before its body is kept: refusing has to cost
+less than what it saves.
 """
 
 import asyncio
+import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.api.classification import encoded, prepared, ranked
 from service.api.classify import CLASSIFY_ROUTES, SMALL_BYTES, SMALL_IMAGE, ClassifyQuery, timing
 from service.api.guards import NOSNIFF, identity
 from service.api.multipart import plain_files
+from service.api.problems import refusal
 from service.api.uploads import Upload
 from service.arrays import NetworkInput
 from service.engine.classifier import Classifier
-from service.errors import FoveaError
+from service.errors import FoveaError, OverloadedError
 
 if TYPE_CHECKING:
     from service.api.dependencies import Services
@@ -40,6 +45,8 @@ _MAX_BODY_BYTES = _MAX_IMAGES * SMALL_BYTES
 # so an image must be quick, and a request few of them: 8 ms at most.
 _IMAGE_SECONDS = 0.0005
 
+log = logging.getLogger("fovea")
+
 
 @dataclass(slots=True)
 class _Asked:
@@ -49,6 +56,7 @@ class _Asked:
     version: str | None
     top: int
     content_type: bytes
+    length: int
     request_id: str
     keep_alive: bool
 
@@ -70,13 +78,24 @@ class Desk:
     """Where the connections of one event loop bring their requests; used by that loop's thread alone."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._app = app
+        self.app = app
         self._waiting: dict[Classifier, list[_Waiting]] = {}
+
+    def refuses(self, asked: _Asked) -> OverloadedError | None:
+        """Why the request is refused whatever its body holds; None where that is still to be seen."""
+        services: Services = self.app.state.services
+        try:
+            classifier = services.registry.classifier(asked.model, asked.version)
+        except FoveaError:
+            return None
+        if _is_small(classifier) or asked.length > services.settings.max_body_bytes:
+            return None
+        return services.scheduler.refusal(classifier, services.settings.request_timeout_seconds)
 
     def takes(self, connection: "ExpressProtocol", asked: _Asked, body: bytes) -> bool:
         """False where the request has to go on to the application."""
         arrived = time.monotonic()
-        services: Services = self._app.state.services
+        services: Services = self.app.state.services
         sent = _uploads(asked.content_type, body)
         limits = services.settings
         if not sent or len(sent) > min(_MAX_IMAGES, limits.max_images) or len(body) > limits.max_body_bytes:
@@ -101,12 +120,20 @@ class Desk:
             count = _fitting(classifier, waiting)
             if waiting[count:]:
                 self._waiting[classifier] = waiting[count:]
-            self._answer(classifier, waiting[:count])
+            self._answer_safely(classifier, waiting[:count])
         if self._waiting:
             asyncio.get_running_loop().call_soon(self.clear)
 
+    def _answer_safely(self, classifier: Classifier, batch: Sequence[_Waiting]) -> None:
+        try:
+            self._answer(classifier, batch)
+        except Exception:  # a defect of ours: the application answers instead, nobody waits for ever
+            log.exception("a batch of %s went on to the application", classifier.name)
+            for one in batch:
+                one.connection.goes_on(one.asked, one.body)
+
     def _answer(self, classifier: Classifier, batch: Sequence[_Waiting]) -> None:
-        scheduler, began = self._app.state.services.scheduler, time.monotonic()
+        scheduler, began = self.app.state.services.scheduler, time.monotonic()
         pieces = scheduler.run_here(classifier, np.stack([image for one in batch for image in one.inputs]))
         ended = time.monotonic()
         if any(piece.error is not None for piece in pieces):
@@ -123,13 +150,13 @@ class Desk:
         for one in batch:
             own = [{"predictions": next(results)["predictions"][: one.asked.top]} for _ in one.inputs]
             answer = encoded(classifier, one.sent, one.inputs, own)
-            self._count(one)
+            self.count(one.asked, 200, one.arrived)
             one.connection.answers(one.asked, answer, timing(one.arrived, one.decoded, began, ended))
 
-    def _count(self, one: _Waiting) -> None:
-        counts: HttpCounts = self._app.state.http_counts
+    def count(self, asked: _Asked, status: int, arrived: float) -> None:
+        counts: HttpCounts = self.app.state.http_counts
         counts.began()
-        counts.answered("POST", CLASSIFY_ROUTES[one.asked.version is not None], 200, time.monotonic() - one.arrived)
+        counts.answered("POST", CLASSIFY_ROUTES[asked.version is not None], status, time.monotonic() - arrived)
 
 
 class ExpressProtocol(HttpToolsProtocol):
@@ -138,6 +165,7 @@ class ExpressProtocol(HttpToolsProtocol):
     desk: ClassVar[Desk]
     _reading: _Asked | None = None
     _chunks: list[bytes]
+    _refusing: tuple[_Asked, OverloadedError] | None = None
     _is_waiting = False
 
     def on_message_begin(self) -> None:
@@ -146,26 +174,32 @@ class ExpressProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._reading = self._asked() if self._is_free() else None
+        asked = self._asked() if self._is_free() else None
+        refused = self.desk.refuses(asked) if asked else None
+        self._refusing = (asked, refused) if asked and refused else None
+        self._reading = asked if asked and not refused and asked.length <= _MAX_BODY_BYTES else None
         self._chunks = []
-        if self._reading is None:
+        if not self._reading and not self._refusing:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if self._reading is None:
-            super().on_body(body)
-        else:
+        if self._reading:
             self._chunks.append(body)
+        elif not self._refusing:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         asked, self._reading = self._reading, None
-        if asked is None:
+        refusing, self._refusing = self._refusing, None
+        if refusing:
+            self._refuses(*refusing)
+        elif asked:
+            self._is_waiting = True
+            body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            if not self.desk.takes(self, asked, body):
+                self.goes_on(asked, body)
+        else:
             super().on_message_complete()
-            return
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._is_waiting = True
-        if not self.desk.takes(self, asked, body):
-            self.goes_on(asked, body)
 
     def shutdown(self) -> None:
         while self._is_waiting:
@@ -173,10 +207,10 @@ class ExpressProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def goes_on(self, asked: _Asked, body: bytes) -> None:
-        """The request as if it had come to the application at once."""
-        self._is_waiting = False
-        if self.transport.is_closing():
+        """The request as if it had come to the application at once; nothing where it was answered."""
+        if not self._is_waiting or self.transport.is_closing():
             return
+        self._is_waiting = False
         super().on_headers_complete()
         self.cycle.keep_alive = asked.keep_alive  # the parser has forgotten it
         super().on_body(body)
@@ -185,15 +219,29 @@ class ExpressProtocol(HttpToolsProtocol):
     def answers(self, asked: _Asked, body: bytes, timing: str) -> None:
         """Sends the answer and gets ready for the next request."""
         self._is_waiting = False
+        length = str(len(body)).encode()
+        headers = [
+            (b"server-timing", timing.encode()),
+            (b"content-length", length),
+            (b"content-type", b"application/json"),
+        ]
+        self._send(asked, 200, headers, body)
+
+    def _refuses(self, asked: _Asked, error: OverloadedError) -> None:
+        path = self.url.partition(b"?")[0].decode()
+        state = {"request_id": asked.request_id}
+        scope = {**self.scope, "app": self.desk.app, "path": path, "query_string": b"", "state": state}
+        answer = refusal(Request(scope), error)
+        self.desk.count(asked, answer.status_code, time.monotonic())
+        self._send(asked, answer.status_code, answer.raw_headers, bytes(answer.body))
+
+    def _send(self, asked: _Asked, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         if self.transport.is_closing():
             return
-        lines = [STATUS_LINE[200], *(b"%b: %b\r\n" % header for header in self.server_state.default_headers)]
-        lines.append(
-            b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
-            b"x-request-id: %b\r\n%b: %b\r\n" % (timing.encode(), len(body), asked.request_id.encode(), *NOSNIFF)
-        )
-        lines.append(b"\r\n" if asked.keep_alive else b"connection: close\r\n\r\n")
-        self.transport.write(b"".join([*lines, body]))
+        own = (b"x-request-id", asked.request_id.encode()), NOSNIFF
+        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers, *own)]
+        end = b"\r\n" if asked.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, end, body]))
         if not asked.keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -215,17 +263,14 @@ class ExpressProtocol(HttpToolsProtocol):
         length, content_type = headers.get(b"content-length", b""), headers.get(b"content-type", b"")
         if target is None or len(headers) != len(self.headers) or self.expect_100_continue:
             return None
-        if (
-            not length.isdigit()
-            or int(length[:9]) > _MAX_BODY_BYTES
-            or content_type[:16].lower() == b"application/json"
-        ):
+        if not length.isdigit() or content_type[:16].lower() == b"application/json":
             return None
         return _Asked(
             target[1].decode(),
             target[2].decode() if target[2] else None,
             int(target[3]) if target[3] else _DEFAULT_TOP,
             content_type,
+            int(length[:18]),
             identity(headers.get(b"x-request-id", b"").decode("latin-1")),
             self.parser.should_keep_alive(),
         )

@@ -42,6 +42,11 @@ def status_of(error: FoveaError) -> int:
 
 async def domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FoveaError)  # noqa: S101 - registered for this class only
+    return refusal(request, error)
+
+
+def refusal(request: Request, error: FoveaError) -> Response:
+    """The answer that an error of ours becomes, with the headers that belong to it."""
     answer = problem(request, status_of(error), error.code, error.detail, error.remedy)
     if isinstance(error, errors.OverloadedError):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)

@@ -18,6 +18,10 @@ from service.engine.runner import Runner, runners
 from service.engine.turn import Turn
 from service.errors import ModelFileError, ModelOutputInvalidError, NotAClassifierError, SmokeTestError, shown
 
+# A second session of a network holds its weights again, which has to be worth it.
+_WORTH_SECONDS = 0.002
+_WORTH_BYTES = 256 * 2**20
+_WORTH_SHARE = 0.8
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 
 log = logging.getLogger("fovea")
@@ -27,6 +31,7 @@ log = logging.getLogger("fovea")
 class Classifier:
     """`activation` is what the graph's own output already went through: then it is never applied again.
 
+    `alone` takes the place of `runners` where nothing else runs: the same network, with more threads.
     `steady`: a run of a batch size always costs the same, since nothing in the graph depends on the pixels' values.
     """
 
@@ -38,6 +43,7 @@ class Classifier:
     activation: Activation | None
     costs: Costs
     steady: bool
+    alone: Runner | None = None
 
     def scores(self, batch: InputBatch, turn: Turn) -> Scores:
         """One row of class scores per input, in as many runs as a fixed batch size takes; `turn` can stop them.
@@ -64,7 +70,9 @@ class Classifier:
         return {self.file.input.name: _padded(batch, self.file.input.batch or self.costs.run_size(len(batch)))}
 
     def runner(self, turn: Turn) -> Runner:
-        """The one on the device that the turn's executor drives."""
+        """The one on the device that the turn's executor drives, or the one with more threads where that is right."""
+        if turn.alone and self.alone is not None:
+            return self.alone
         return self.runners[self.device.executors[turn.executor]]
 
     def _run(self, batch: InputBatch, output: str, turn: Turn) -> Scores:
@@ -95,7 +103,10 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
     activation = file.output.activation if file.output else None
     steady = _is_steady(file.model)
     tested = _smoke_tested(Classifier(name, version, file, opened, device, activation, Costs({1: 1.0}), steady))
-    return replace(tested, costs=_warmed(tested, max_batch)) if file.output else tested
+    if file.output is None:
+        return tested
+    warmed = replace(tested, costs=_warmed(tested, max_batch))
+    return replace(warmed, alone=_runner_alone(warmed, max_batch))
 
 
 def softmax(logits: Scores) -> Probabilities:
@@ -150,6 +161,21 @@ def _warmed(classifier: Classifier, max_batch: int) -> Costs:
             classifier.scores(np.repeat(image, images, axis=0), Turn(executor))
 
     return measured([fixed] if fixed else list(doubling(max_batch)), run, padded=padded)
+
+
+def _runner_alone(classifier: Classifier, max_batch: int) -> Runner | None:
+    """The network once more, with all threads: where there are more, it fits, and they make a lone image quicker."""
+    threads, costs, file = classifier.device.alone_threads, classifier.costs, classifier.file
+    if threads is None or max_batch == 1 or costs.seconds(1) < _WORTH_SECONDS or file.size_bytes > _WORTH_BYTES:
+        return None
+    opened = Runner(file.model.SerializeToString(), replace(classifier.device, threads=threads))
+    alone, image = replace(classifier, alone=opened), smoke_inputs(file)[1:]
+
+    def run(_images: int) -> None:
+        alone.scores(image, Turn(alone=True))
+
+    quicker = measured([1], run, padded=False)
+    return opened if quicker.seconds(1) < _WORTH_SHARE * costs.seconds(1) else None
 
 
 def _is_steady(model: onnx.ModelProto) -> bool:

@@ -24,6 +24,7 @@ class Costs:
     def __init__(self, seconds: Mapping[int, float], *, padded: bool = False) -> None:
         self._seconds = dict(sorted(seconds.items()))
         self._sizes = list(self._seconds)
+        self._pace = min(value / size for size, value in self._seconds.items())
         self.padded = padded
 
     @property
@@ -41,8 +42,8 @@ class Costs:
         return runs * self._seconds[self.largest] + (self._of_one_run(rest) if rest else 0.0)
 
     def seconds_per_image(self) -> float:
-        """What an image costs where many wait."""
-        return min(seconds / size for size, seconds in self._seconds.items())
+        """What an image costs where many wait: at first as in the best size, then as in the runs there were."""
+        return self._pace
 
     def cut(self, waiting: int, first: int = 1) -> int:
         """How many of `waiting` images to run now: what works off most images a second, the fewest of equals.
@@ -64,6 +65,7 @@ class Costs:
         size = min(self.run_size(images), self.largest)
         ratio = min(seconds / self._of_one_run(size), _OUTLIER)
         factor = 1 + _WEIGHT_OF_ONE_RUN * (ratio - 1)
+        self._pace += _WEIGHT_OF_ONE_RUN * (min(seconds / images, _OUTLIER * self._pace) - self._pace)
         touched = {self._above(size), self._below(size)}
         self._seconds = {known: old * factor if known in touched else old for known, old in self._seconds.items()}
 

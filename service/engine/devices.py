@@ -33,12 +33,15 @@ RUNTIME_ERRORS: tuple[type[Exception], ...] = (
 
 _REFUSALS: tuple[type[Exception], ...] = (ProviderUnavailableError, *RUNTIME_ERRORS)
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
-_RUNNING_EACH = 2  # batches under way on one device; measured in docs/decisions/0009-providers.md
+_RUNNING_EACH = 2  # batches under way on one GPU
+_RUNS_AT_ONCE = 4  # on CPUs, where there are so many; fewer, of more threads, would wait for each other's threads
 
 
 @dataclass(frozen=True)
 class Device:
     """The provider in use, the threads of one run, and the reason for the choice in words; `gpus` for cuda only.
+
+    `alone_threads`: a run that nothing else competes with may use so many; None where it gains nothing.
 
     `executors` has for each executor the number of the session that it drives: with (0, 1, 0, 1) executor 1 drives the
     second GPU. Neighbours drive different GPUs, so that two batches never meet on one while another is idle.
@@ -48,6 +51,7 @@ class Device:
     threads: int
     reason: str
     executors: tuple[int, ...] = (0,)
+    alone_threads: int | None = None
     gpus: tuple[Gpu, ...] = ()
     cuda_graphs: bool = False
 
@@ -57,25 +61,42 @@ class Device:
         return len(self.gpus) or 1
 
 
-def chosen_device(wanted: Wanted, threads: int | None = None, *, cuda_graphs: bool = False) -> Device:
-    """The device for all sessions. Raises ProviderUnavailableError where a provider is wanted and not usable."""
-    cpus = available_cpus()
-    count = threads or cpus
-    shared = (0,) * _executors_of_one_session(cpus, count)
+def chosen_device(
+    wanted: Wanted, threads: int | None = None, *, cpus: int | None = None, cuda_graphs: bool = False
+) -> Device:
+    """The device for all sessions, of `cpus` CPUs at most; raises ProviderUnavailableError where it is not usable.
+
+    `threads` are of one run; unset, as many as are best.
+    """
+    share = cpus or available_cpus()
     if wanted == "cpu":
-        return Device("cpu", count, "provider=cpu was asked for", shared)
+        return _cpu(share, threads, "provider=cpu was asked for")
     if wanted == "openvino" or wanted == "openvino-bf16":  # noqa: PLR1714 - mypy narrows a Literal by `==` only
+        count = threads or share
         _require_openvino(wanted, count)
-        return Device(wanted, count, f"provider={wanted} was asked for", shared)
+        return Device(wanted, count, f"provider={wanted} was asked for", (0,) * min(share, max(2, share // count)))
     try:
         found = _usable_gpus()
     except NoGpuError as missing:
         if wanted == "cuda":
             raise _unavailable(wanted, missing, "install the gpu extra, or set cpu") from missing
-        return Device("cpu", count, f"provider=auto and {missing}", shared)
+        return _cpu(share, threads, f"provider=auto and {missing}")
     names = ", ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in found)
-    executors = tuple(range(len(found))) * _RUNNING_EACH
-    return Device("cuda", count, f"provider={wanted} and CUDA answers on {names}", executors, found, cuda_graphs)
+    return Device(
+        "cuda",
+        threads or share,
+        f"provider={wanted} and CUDA answers on {names}",
+        tuple(range(len(found))) * _RUNNING_EACH,
+        gpus=found,
+        cuda_graphs=cuda_graphs,
+    )
+
+
+def _cpu(cpus: int, threads: int | None, reason: str) -> Device:
+    """Many runs of few threads answer most images a second, one run of all CPUs answers a lone one soonest."""
+    each = threads or max(1, cpus // _RUNS_AT_ONCE)
+    alone = cpus if threads is None and cpus > each else None
+    return Device("cpu", each, reason, (0,) * max(1, cpus // each), alone)
 
 
 def open_session(model: bytes, device: Device, number: int = 0) -> ort.InferenceSession:
@@ -102,11 +123,6 @@ def refuse_two_runtimes() -> None:
 def runtime_version() -> str:
     """ONNX Runtime's package and version, as in `onnxruntime 1.31.1`."""
     return next((f"{name} {version}" for name in _RUNTIMES if (version := _version(name))), "onnxruntime unknown")
-
-
-def _executors_of_one_session(cpus: int, threads: int) -> int:
-    """Enough to keep every CPU busy, and two even where one run takes all: it waits for itself between its nodes."""
-    return min(cpus, max(_RUNNING_EACH, cpus // threads))
 
 
 def shows_gpu() -> bool:

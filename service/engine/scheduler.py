@@ -67,6 +67,16 @@ class Scheduler:
             self.statistics.waits(request.lane, images)
         return request
 
+    def refusal(self, network: Network, timeout_seconds: float) -> OverloadedError | None:
+        """Why a request of one image would be refused now; it counts as one. None where it would be admitted."""
+        request = Request(network, 1, timeout_seconds)
+        with self._changed:
+            try:
+                self._refuse_what_cannot_be_done(request)
+            except OverloadedError as error:
+                return error
+        return None
+
     def enqueue(self, request: Request, images: InputBatch) -> None:
         """The admitted request's images, at most as many as were admitted; it may run from now on."""
         with self._changed:
@@ -164,7 +174,8 @@ class Scheduler:
             self._running.pop(executor, None)
             while True:
                 if batch := self._still_wanted(self._lanes.take()):
-                    self._running[executor] = _begun(batch, Turn(executor))
+                    turn = Turn(executor, alone=not self._running and not self._lanes.ready)
+                    self._running[executor] = _begun(batch, turn)
                     whole = sum(part.stop == part.request.count for part in batch)
                     self.statistics.left(batch[0].request.lane, sum(part.count for part in batch), whole)
                     return batch
@@ -199,7 +210,8 @@ class Scheduler:
         network, before = batch[0].request.network, time.monotonic()
         pieces = run(network, joined(batch), turn)
         seconds = time.monotonic() - before
-        _learn(network, pieces, seconds)
+        if not turn.alone:
+            _learn(network, pieces, seconds)
         with self._changed:
             complete = _delivered(batch, pieces)
         self._count(batch, pieces, before, seconds)

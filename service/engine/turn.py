@@ -13,10 +13,14 @@ class StoppedError(Exception):
 
 
 class Turn:
-    """Given to whoever runs a batch. `executor` counts from 0. Thread-safe."""
+    """Given to whoever runs a batch. `executor` counts from 0. Thread-safe.
 
-    def __init__(self, executor: int = 0) -> None:
+    `alone`: when it began nothing else ran or waited, so it may use what the other executors leave.
+    """
+
+    def __init__(self, executor: int = 0, *, alone: bool = False) -> None:
         self.executor = executor
+        self.alone = alone
         self.stopped = False
         self._stop: Callable[[], None] | None = None
         self._changing = threading.Lock()

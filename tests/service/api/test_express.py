@@ -128,7 +128,7 @@ def test_what_arrives_in_one_turn_of_the_event_loop_is_one_batch(app: FastAPI, a
 
     async def turn() -> None:
         for top, connection in enumerate(connections, start=1):
-            asked = _Asked("grey", None, top, b"", "id", keep_alive=True)
+            asked = _Asked("grey", None, top, b"", len(PICTURE), "id", keep_alive=True)
             assert desk.takes(connection, asked, PICTURE)  # type: ignore[arg-type]
         await asyncio.sleep(0)
 

@@ -116,9 +116,12 @@ def test_exactly_what_does_not_fit_is_refused_while_real_inferences_run(folder: 
             accepted = [threads.submit(classify, client, "grey", picture(seed)) for seed in range(4)]
             until(lambda: waiting(app) == 4)
             refused = [classify(client, "grey", picture(seed)) for seed in range(7)]
+            before_the_body = classify(client, "slow", WHITE)  # not for the express door: that refuses at once
             running.close()  # who waits for the slow ones leaves, and they are stopped
             assert [one.result().status_code for one in accepted] == [200] * 4
-    assert [answer.status_code for answer in refused] == [503] * 7
+    refused.append(before_the_body)
+    assert [answer.status_code for answer in refused] == [503] * 8, refused[0].text
+    assert {answer.json()["instance"] for answer in refused} == {f"/v1/models/{m}/classify" for m in ("grey", "slow")}
     assert all(1 <= int(answer.headers["retry-after"]) <= 30 for answer in refused)
     assert {answer.json()["code"] for answer in refused} == {"overloaded"}
 

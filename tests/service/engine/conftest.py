@@ -27,11 +27,13 @@ class Gate:
         self.entered = threading.Event()
         self.batches: list[list[float]] = []
         self.executors: list[int] = []
+        self.alone: list[bool] = []
         self.stops = 0
 
     def scores(self, batch: InputBatch, turn: "Turn") -> Scores:
         self.batches.append(batch[:, 0, 0, 0].tolist())
         self.executors.append(turn.executor)
+        self.alone.append(turn.alone)
         turn.on_stop(self._stop)
         self.entered.set()
         self.open.wait()

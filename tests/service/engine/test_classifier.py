@@ -1,4 +1,5 @@
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +93,29 @@ def test_a_network_without_classes_loads_and_does_not_classify() -> None:
     classifier = classifiers.load("tiny", 1, model_file.from_bytes(model.SerializeToString()), CPU)
     with pytest.raises(NotAClassifierError, match="tiny"):
         classifier.scores(images(1), Turn())
+
+
+def large() -> onnx.ModelProto:
+    """Takes milliseconds an image."""
+    return tiny_models.classifier(side=1024)
+
+
+def test_a_large_network_gets_a_second_session_for_when_nothing_else_runs_where_that_is_quicker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(classifiers, "_WORTH_SHARE", 100.0)  # a busy machine may have no second CPU to give
+    device = chosen_device("cpu", cpus=2)
+    file = model_file.from_bytes(large().SerializeToString())
+    classifier = classifiers.load("large", 1, file, device, max_batch=2)
+    assert classifier.alone is not None
+    assert classifier.runner(Turn(alone=True)) is classifier.alone
+    assert classifier.runner(Turn()) is classifier.runners[0]
+    image = classifiers.smoke_inputs(file)
+    assert classifier.scores(image, Turn(alone=True)) == pytest.approx(classifier.scores(image, Turn()), abs=1e-5)
+    monkeypatch.setattr(classifiers, "_WORTH_SHARE", 0.0)
+    assert classifiers.load("large", 1, file, device, max_batch=2).alone is None
+
+
+def test_a_small_network_gets_none() -> None:
+    file = model_file.from_bytes(tiny_models.classifier().SerializeToString())
+    assert classifiers.load("tiny", 1, file, chosen_device("cpu", cpus=2), max_batch=2).alone is None

@@ -64,6 +64,14 @@ def test_runs_teach_the_table_and_one_slow_run_does_not_spoil_it() -> None:
     assert costs.seconds(2) == 1.0
 
 
+def test_what_an_image_costs_where_many_wait_is_what_the_runs_took() -> None:
+    costs = Costs({1: 1.0, 32: 8.0})
+    assert costs.seconds_per_image() == 0.25
+    for _ in range(100):
+        costs.learn(1, 1.0)
+    assert costs.seconds_per_image() == pytest.approx(1.0, rel=0.01)
+
+
 def test_every_size_is_measured_in_its_second_run() -> None:
     ran: list[int] = []
     costs = measured(list(doubling(6)), ran.append, padded=True)

@@ -42,14 +42,21 @@ def test_a_session_that_quietly_got_the_cpu_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpus", "threads", "executors"), [(1, None, 1), (2, None, 2), (8, None, 2), (8, 1, 8), (8, 2, 4), (2, 16, 2)]
+    ("cpus", "threads", "each", "executors", "alone"),
+    [
+        (1, None, 1, 1, None),
+        (2, None, 1, 2, 2),
+        (8, None, 2, 4, 8),
+        (8, 1, 1, 8, None),  # who states the threads of a run means every run
+        (8, 2, 2, 4, None),
+        (2, 16, 16, 1, None),
+    ],
 )
 def test_the_executors_of_a_cpu_share_one_session_and_keep_every_cpu_busy(
-    monkeypatch: pytest.MonkeyPatch, cpus: int, threads: int | None, executors: int
+    cpus: int, threads: int | None, each: int, executors: int, alone: int | None
 ) -> None:
-    monkeypatch.setattr(devices, "available_cpus", lambda: cpus)
-    device = chosen_device("cpu", threads)
-    assert device.executors == (0,) * executors
+    device = chosen_device("cpu", threads, cpus=cpus)
+    assert (device.threads, device.executors, device.alone_threads) == (each, (0,) * executors, alone)
     assert device.sessions == 1
 
 

@@ -85,6 +85,15 @@ def test_exactly_the_images_that_do_not_fit_are_refused_the_newest_first(schedul
     assert [first_scores(request) for request in accepted] == [[1, 2]] * 3
 
 
+def test_a_refusal_can_be_known_before_there_is_anything_to_admit(scheduler: Scheduler, gate: Gate) -> None:
+    assert scheduler.refusal(gate, 60.0) is None
+    busy(scheduler, gate)
+    scheduler.submit(gate, images(1, 2, 3, 4, 5, 6), 60.0)
+    refusal = scheduler.refusal(gate, 60.0)
+    assert refusal is not None
+    assert "6 images are waiting" in str(refusal)
+
+
 def test_who_could_only_be_answered_too_late_is_refused_at_once(
     scheduler: Scheduler, gate: Gate, gates: Callable[..., Gate]
 ) -> None:
@@ -181,6 +190,17 @@ def test_executors_run_side_by_side_and_know_which_they_are(gate: Gate) -> None:
     gate.open.set()
     assert sorted(first_scores(request)[0] for request in requests) == [1, 2]
     assert sorted(gate.executors) == [0, 1]
+    scheduler.close()
+
+
+def test_a_run_knows_whether_anything_else_ran_or_waited_when_it_began(gates: Callable[..., Gate]) -> None:
+    scheduler, network = Scheduler(executors=2, max_batch=1), gates(costs=Costs({1: 0.001}))
+    for value in (1, 2):
+        scheduler.submit(network, images(value), 60.0)
+        assert network.entered.wait(10)
+        network.entered.clear()
+    assert network.alone == [True, False]
+    network.open.set()
     scheduler.close()
 
 
