@@ -15,9 +15,10 @@ PEERS = Path(__file__).parent / "peers"
 _MADE = Path(__file__).parent / ".environments"
 
 
-def service_python() -> Path:
-    environment = ROOT / ".venv"
-    _install_lock(environment)
+def service_python(extra: str = "cpu") -> Path:
+    """The service's own, as `make serve` makes it, or one with another runtime."""
+    environment = ROOT / ".venv" if extra == "cpu" else _MADE / f"fovea-{extra}"
+    _install_lock(environment, extra)
     return environment / "bin/python"
 
 
@@ -51,8 +52,8 @@ def _lock() -> Path:
     return ROOT / "requirements/cpu.txt"
 
 
-def _install_lock(environment: Path) -> None:
-    _run(str(ROOT / "requirements/install.sh"), str(environment), "cpu")
+def _install_lock(environment: Path, extra: str = "cpu") -> None:
+    _run(str(ROOT / "requirements/install.sh"), str(environment), extra)
 
 
 def _run(*command: str) -> None:

@@ -25,9 +25,9 @@ BENTOML_TINY: dict[str, Any] = {"workers": 2, "batch": 1, "batch_milliseconds": 
 BENTOML_LARGE: dict[str, Any] = BENTOML_TINY
 
 
-def service(models: Path, settings: dict[str, str]) -> System:
+def service(models: Path, settings: dict[str, str], extra: str = "cpu") -> System:
     """The service over the repository `models`, asked about none in particular."""
-    command = (str(service_python()), "-m", "service", "serve", "--port", "{port}", "--models", str(models))
+    command = (str(service_python(extra)), "-m", "service", "serve", "--port", "{port}", "--models", str(models))
     return System("fovea", command, settings, {}, "/health/ready")
 
 
@@ -36,6 +36,13 @@ def fovea(models: Path, model: str, version: int | None = None, *, name: str = "
     versioned = "" if version is None else f"/versions/{version}"
     path = f"/v1/models/{model}{versioned}/classify?top=5"
     return replace(service(models, SERVICE_SETTINGS), name=name, paths={"multipart": path, "raw": path})
+
+
+def fovea_on_openvino(models: Path, model: str, version: int, provider: str) -> System:
+    """As `fovea`, with the runtime and the provider that are asked for by name."""
+    plain = fovea(models, model, version, name=f"fovea, {provider}")
+    settings = SERVICE_SETTINGS | {"FOVEA_PROVIDER": provider}
+    return replace(service(models, settings, "openvino"), name=plain.name, paths=plain.paths)
 
 
 def template(file: Path, workers: int, *, endpoint: str, threads: int) -> System:

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -39,7 +39,7 @@ _TARGET = re.compile(
     rb"/v1/models/([A-Za-z0-9._-]{1,64})(?:/versions/([0-9]{1,9}))?/classify(?:\?top=([1-9][0-9]{0,3}))?"
 )
 _DEFAULT_TOP = ClassifyQuery().top
-_MAX_IMAGES = 16
+_MAX_IMAGES = 16  # of a request, and of a batch: more would gain a small network nothing, and keep others waiting
 _MAX_BODY_BYTES = _MAX_IMAGES * SMALL_BYTES
 # Handing work to threads and back costs a request 0.3 ms and more (2 cores). Here nothing else is answered meanwhile,
 # so an image must be quick, and a request few of them: 8 ms at most.
@@ -117,7 +117,7 @@ class Desk:
         """Answers what waits, one batch for each network; what is left has the next turn, with who came meanwhile."""
         everything, self._waiting = self._waiting, {}
         for classifier, waiting in everything.items():
-            count = _fitting(classifier, waiting)
+            count = _fitting(waiting)
             if waiting[count:]:
                 self._waiting[classifier] = waiting[count:]
             self._answer_safely(classifier, waiting[:count])
@@ -297,11 +297,10 @@ def _is_small(classifier: Classifier) -> bool:
     )
 
 
-def _fitting(classifier: Classifier, waiting: Sequence[_Waiting]) -> int:
-    """How many requests make the batch that works off most images a second: whole ones, at least the first."""
-    ends = list(accumulate(len(one.inputs) for one in waiting))
-    wanted = classifier.costs.cut(ends[-1], ends[0])
-    return max(1, sum(end <= wanted for end in ends))
+def _fitting(waiting: Sequence[_Waiting]) -> int:
+    """How many requests make a batch: whole ones of `_MAX_IMAGES` images together, at least the first."""
+    ends = accumulate(len(one.inputs) for one in waiting)
+    return max(1, sum(1 for _ in takewhile(lambda end: end <= _MAX_IMAGES, ends)))
 
 
 def _inputs(classifier: Classifier, sent: Sequence[Upload]) -> list[NetworkInput] | None:
