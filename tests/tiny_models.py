@@ -111,3 +111,17 @@ def slow_on_white() -> onnx.ModelProto:
     made = model(nodes, weights, ("image", UINT8, ["batch", 8, 8, 1]), ("logits", FLOAT, ["batch", 2]))
     made.graph.initializer.append(numpy_helper.from_array(np.array([1, 2], np.int64), "axes"))
     return made
+
+
+def no_answer_to_white() -> onnx.ModelProto:
+    """A grey uint8 classifier that divides by how much darker than white the image is."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["white", "mean"], ["darker"]),
+        helper.make_node("Div", ["mean", "darker"], ["score"]),
+        helper.make_node("Concat", ["score", "mean"], ["logits"], axis=1),
+    ]
+    made = model(nodes, {"white": np.array(255)}, ("image", UINT8, ["batch", 8, 8, 1]), ("logits", FLOAT, ["batch", 2]))
+    made.graph.initializer.append(numpy_helper.from_array(np.array([1, 2], np.int64), "axes"))
+    return made

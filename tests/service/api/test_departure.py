@@ -1,7 +1,6 @@
 """Work that nobody waits for any more ends: on a real session, over a real socket."""
 
 import socket
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -23,7 +22,7 @@ URL = "/v1/models/slow/classify"
 def app(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     folder = tmp_path_factory.mktemp("models")
     put(folder, "slow", tiny_models.slow_on_white())
-    return create_app(Settings(models=folder, provider="cpu", request_timeout_seconds=2.0))
+    return create_app(Settings(models=folder, provider="cpu", request_timeout_seconds=300.0))
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +42,13 @@ def idle(app: FastAPI) -> bool:
     return not app.state.services.scheduler._running
 
 
-def test_a_running_inference_is_stopped_at_its_deadline_and_the_next_one_runs(
-    app: FastAPI, client: httpx.Client
-) -> None:
-    answer = client.post(URL, content=WHITE)
-    assert answer.status_code == 504
-    until(lambda: idle(app))
-    assert client.post(URL, content=BLACK).status_code == 200
+def test_a_running_inference_is_stopped_at_its_deadline_and_the_next_one_runs(app: FastAPI) -> None:
+    hurried = create_app(app.state.settings.model_copy(update={"request_timeout_seconds": 1.0}))
+    with served(hurried) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        assert client.post(URL, content=WHITE).status_code == 504
+        until(lambda: idle(hurried))
+        assert client.post(URL, content=BLACK).status_code == 200
 
 
 def test_a_running_inference_is_stopped_when_its_client_leaves(app: FastAPI, client: httpx.Client) -> None:
@@ -58,8 +57,6 @@ def test_a_running_inference_is_stopped_when_its_client_leaves(app: FastAPI, cli
         head = f"POST {URL} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(WHITE)}\r\n\r\n"
         leaving.sendall(head.encode() + WHITE)
         until(lambda: not idle(app))
-        left = time.monotonic()
-    until(lambda: idle(app))
-    assert time.monotonic() - left < 2.0, "not by the deadline"
+    until(lambda: idle(app))  # within a minute, not by the deadline of five
     until(lambda: failures(client) == before + 1)
     assert client.post(URL, content=BLACK).status_code == 200

@@ -6,13 +6,15 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 
 from service.api.express import Desk, _Asked
 from service.app import create_app
 from service.settings import Settings
-from tests.service.api.conftest import pixels, png, served, until
+from tests import tiny_models
+from tests.service.api.conftest import pixels, png, put, served, until
 
 PICTURE = png(pixels())
 
@@ -112,6 +114,17 @@ def test_what_fails_in_the_network_is_told_as_the_route_tells_it(address: tuple[
     assert (status, headers["content-type"]) == (503, "application/problem+json")
 
 
+def test_a_batch_that_fails_goes_on_as_it_came(tmp_path: Path) -> None:
+    put(tmp_path, "dark", tiny_models.no_answer_to_white())
+    white = png(np.full((8, 8), 255, np.uint8))
+    with served(create_app(Settings(models=tmp_path, provider="cpu"))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        at = client.base_url.host, client.base_url.port or 0
+        ((status, headers, body),) = answers(at, request("dark", white, headers="connection: close\r\n"))
+    assert (status, headers["connection"]) == (500, "close")
+    assert json.loads(body)["code"] == "model_output_invalid"
+
+
 class Connection:
     """Takes answers as a connection does."""
 
@@ -124,6 +137,9 @@ class Connection:
 
 def test_what_arrives_in_one_turn_of_the_event_loop_is_one_batch(app: FastAPI, address: tuple[str, int]) -> None:
     assert answers(address, request(headers="connection: close\r\n"))[0][0] == 200
+    quick = app.state.services.registry.classifier("grey").costs
+    for _ in range(100):  # however slow the machine was when it was measured
+        quick.learn(1, 1e-5)
     before, desk, connections = runs(app), Desk(app), [Connection() for _ in range(5)]
 
     async def turn() -> None:

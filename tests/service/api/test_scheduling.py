@@ -10,10 +10,8 @@ from typing import Any
 
 import httpx
 import numpy as np
-import onnx
 import pytest
 from fastapi import FastAPI
-from onnx import TensorProto, helper, numpy_helper
 
 from service.app import create_app
 from service.settings import Settings
@@ -29,26 +27,11 @@ def picture(seed: int) -> bytes:
     return png(pixels(seed, LARGE))
 
 
-def no_answer_to_white() -> onnx.ModelProto:
-    """A grey uint8 classifier that divides by how much darker than white the image is."""
-    nodes = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Sub", ["white", "mean"], ["darker"]),
-        helper.make_node("Div", ["mean", "darker"], ["score"]),
-        helper.make_node("Concat", ["score", "mean"], ["logits"], axis=1),
-    ]
-    shapes = ("image", tiny_models.UINT8, ["batch", 8, 8, 1]), ("logits", tiny_models.FLOAT, ["batch", 2])
-    made = tiny_models.model(nodes, {"white": np.array(255)}, *shapes)  # type: ignore[arg-type]
-    made.graph.initializer.append(numpy_helper.from_array(np.array([1, 2], np.int64), "axes"))
-    return made
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     put(folder, "grey", named(tiny_models.classifier(layout="NHWC", dtype=tiny_models.UINT8, channels=1)))
-    put(folder, "dark", no_answer_to_white())
+    put(folder, "dark", tiny_models.no_answer_to_white())
     put(folder, "slow", tiny_models.slow_on_white())
     return folder
 
@@ -184,7 +167,7 @@ def test_a_deadline_is_kept_while_everything_is_busy_and_what_expired_never_runs
 
 
 def test_who_leaves_while_waiting_is_never_run(folder: Path) -> None:
-    with service(folder) as (app, client):
+    with service(folder, request_timeout_seconds=300) as (app, client):
         with held(app):
             with asking(client, "grey", picture(0)):
                 until(lambda: waiting(app) == 1)

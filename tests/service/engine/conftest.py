@@ -9,6 +9,7 @@ import pytest
 
 from service.arrays import InputBatch, Scores
 from service.engine.costs import Costs
+from service.engine.turn import StoppedError
 
 if TYPE_CHECKING:
     from service.engine.turn import Turn
@@ -38,7 +39,7 @@ class Gate:
         self.entered.set()
         self.open.wait()
         if turn.stopped:
-            raise RuntimeError("stopped")
+            raise StoppedError
         if (batch < 0).any():
             raise ValueError("a negative pixel")
         return batch[:, 0, 0, :2].astype(np.float32)

@@ -156,13 +156,31 @@ def test_a_run_that_nobody_waits_for_any_more_is_stopped(scheduler: Scheduler, g
     assert first_scores(scheduler.submit(gate, images(2), 60.0)) == [2]
 
 
-def test_a_run_that_somebody_still_waits_for_is_not_stopped(scheduler: Scheduler, gate: Gate) -> None:
-    busy(scheduler, gate)
-    leaving, staying = scheduler.submit(gate, images(1), 60.0), scheduler.submit(gate, images(2), 60.0)
-    gate.entered.clear()
-    gate.open.set()
+def running_together(scheduler: Scheduler, gate: Gate, gates: Callable[..., Gate]) -> list[Request]:
+    """Two requests in one batch that has begun and is held."""
+    before = gates("before")
+    busy(scheduler, before)
+    requests = [scheduler.submit(gate, images(value), 60.0) for value in (1, 2)]
+    before.open.set()
     assert gate.entered.wait(10)
+    return requests
+
+
+def test_a_stopped_batch_is_not_run_again_in_halves(
+    scheduler: Scheduler, gate: Gate, gates: Callable[..., Gate]
+) -> None:
+    for request in running_together(scheduler, gate, gates):
+        scheduler.leave(request)
+    scheduler.close()
+    assert (gate.batches, gate.stops) == ([[1, 2]], 1)
+
+
+def test_a_run_that_somebody_still_waits_for_is_not_stopped(
+    scheduler: Scheduler, gate: Gate, gates: Callable[..., Gate]
+) -> None:
+    leaving, staying = running_together(scheduler, gate, gates)
     scheduler.leave(leaving)
+    gate.open.set()
     assert first_scores(staying) == [2]
     assert gate.stops == 0
 
