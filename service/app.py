@@ -106,10 +106,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.services = services
     app.state.watcher = _watcher(services, app.state.trial)
     stop = threading.Event()
-    following = asyncio.create_task(_follow(app.state.watcher, services.settings.poll_seconds, stop))
+    following = _follow(app.state.watcher, services.settings.poll_seconds, stop)
     yield
     stop.set()
-    await following  # a load under way ends first
+    await asyncio.to_thread(following.join)  # a load under way ends first
     await asyncio.to_thread(services.scheduler.close)
     services.decoders.shutdown()
     services.inspectors.shutdown()
@@ -163,6 +163,9 @@ def _watcher(services: Services, trial: Trial) -> Watcher | None:
     )
 
 
-async def _follow(watcher: Watcher | None, poll_seconds: float, stop: threading.Event) -> None:
-    if watcher is not None:
-        await asyncio.to_thread(watcher.follow, poll_seconds, stop)
+def _follow(watcher: Watcher | None, poll_seconds: float, stop: threading.Event) -> threading.Thread:
+    """A thread of its own, a daemon: an event loop that is cut off would wait for one of its threads for ever."""
+    target = watcher.follow if watcher is not None else lambda *_: None
+    thread = threading.Thread(target=target, args=[poll_seconds, stop], name="watcher", daemon=True)
+    thread.start()
+    return thread

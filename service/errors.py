@@ -204,10 +204,8 @@ class PeerFailedError(FoveaError):
 
     code = "worker_failed"
 
-    def __init__(self, status: int, answer: str) -> None:
-        super().__init__(
-            f"another worker answered {status}: {shown(answer, 300)}", "ask again; GET /v1/models says what is loaded"
-        )
+    def __init__(self, what: str) -> None:
+        super().__init__(f"another worker {what}", "ask again; GET /v1/models says what is loaded")
 
 
 class SwitchedOffError(FoveaError):

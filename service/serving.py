@@ -24,7 +24,7 @@ from service.app import create_app
 from service.engine.cells import Cells
 from service.engine.cpus import available_cpus
 from service.engine.devices import shows_gpu
-from service.engine.repository import listing
+from service.engine.repository import listing, stamp
 from service.engine.trial import EarlyTrial
 from service.errors import PortUnavailableError
 from service.settings import Settings
@@ -56,14 +56,16 @@ def workers(settings: Settings) -> tuple[int, str]:
         return settings.workers, "as asked for"
     if settings.provider == "cuda" or (settings.provider == "auto" and shows_gpu()):
         return 1, "one process drives the GPU"
-    total = sum(entry.path.stat().st_size for entry in listing(settings.models).entries)
+    if sys.platform != "linux":
+        return 1, "only Linux shares the connections to one port out"
+    stamps = (stamp(entry.path) for entry in listing(settings.models).entries)
+    total = sum(file.size_bytes for file in stamps if file is not None)
     if total > _TINY_BYTES:
         return 1, f"the model files have {total / 2**20:.0f} MiB, so one process runs them on all CPUs"
     return min(available_cpus(), _MOST_WORKERS), f"the model files have {total / 2**20:.1f} MiB, so Python is the limit"
 
 
 def _one(settings: Settings, trial: EarlyTrial, listener: socket.socket) -> int:
-    signal.signal(signal.SIGTERM, _stopped)  # uvicorn drains first, then raises the signal again
     return _run(create_app(settings, trial), [listener])
 
 
@@ -74,7 +76,6 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
     gc.freeze()
 
     def work(index: int) -> int:
-        signal.signal(signal.SIGTERM, _stopped)
         cells.become(index)
         peers = [_address(folder, other) for other in range(len(listeners)) if other != index]
         app.state.workers = Workers(len(listeners), Peers(peers))
@@ -96,6 +97,8 @@ def _run(app: FastAPI, sockets: list[socket.socket]) -> int:
         log_config=None,
         timeout_graceful_shutdown=30,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)  # uvicorn drains first, then raises the signal again
     server = uvicorn.Server(config)
     server.run(sockets)
     return 0 if server.started else 1

@@ -32,7 +32,10 @@ class Settings(BaseSettings):
     )
     cuda_graphs: bool = Field(default=False, description="replay each batch size's GPU work as one CUDA graph")
     threads: int | None = Field(
-        default=None, ge=1, le=1024, description="threads of one inference run; unset: the CPUs this process may use"
+        default=None,
+        ge=1,
+        le=1024,
+        description="threads of every run; unset: all CPUs for a lone one, few for many at once",
     )
     max_body_bytes: int = Field(default=32 * MIB, ge=1024, description="largest request body")
     max_images: int = Field(default=64, ge=1, description="most images in one request")

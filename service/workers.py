@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 _QUICK_END_SECONDS = 1.0  # who ends sooner is started again after a second, not in a busy circle
 
@@ -20,16 +21,22 @@ log = logging.getLogger("fovea")
 
 
 def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
-    """Bound to the same port, any free one for 0. Raises OSError where it is taken."""
+    """Bound to the same port, any free one for 0. Raises OSError where it is taken, also by a service like this."""
     family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    found: list[socket.socket] = []
-    for _ in range(count):
-        one = socket.socket(family, socket.SOCK_STREAM)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        one.bind(found[0].getsockname() if found else address)
-        found.append(one)
-    return found
+    alone = _bound(family, address, shared=False)  # a shared port would let anybody in who shares it too
+    if count == 1:
+        return [alone]
+    address = alone.getsockname()
+    alone.close()
+    return [_bound(family, address, shared=True) for _ in range(count)]
+
+
+def _bound(family: int, address: tuple[Any, ...], *, shared: bool) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+    one.bind(address)
+    return one
 
 
 def supervise(count: int, work: Callable[[int], int], ended: Callable[[int], None] = lambda _: None) -> int:
@@ -56,6 +63,8 @@ class _Supervisor:
         codes = []
         while self._workers:
             process, status = os.wait()
+            if process not in self._workers:  # somebody else's child
+                continue
             index, started = self._workers.pop(process)
             codes.append(os.waitstatus_to_exitcode(status))
             self._ended(index)
@@ -90,10 +99,11 @@ class _Supervisor:
             sys.stderr.flush()
             os._exit(code)
 
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Never passes an interrupt on: a terminal sends it to all, and a second one would cut the requests off."""
         self._stopping = True
         for process in self._workers:
-            os.kill(process, number)
+            os.kill(process, signal.SIGTERM)
 
 
 def _end_with_the_parent(life: int) -> None:

@@ -293,7 +293,7 @@ def _is_small(classifier: Classifier) -> bool:
         classifier.steady
         and classifier.device.provider == "cpu"
         and classifier.file.output is not None
-        and classifier.costs.seconds(1) <= _IMAGE_SECONDS
+        and classifier.costs.least_seconds_per_image() <= _IMAGE_SECONDS
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fastapi import Request
 
-from service.errors import PeerFailedError
+from service.errors import PeerFailedError, shown
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,18 @@ class Peers:
     async def repeat(self, request: Request) -> None:
         """Has every other worker answer the same request, one after the other; nothing where a worker asks already.
 
-        Raises PeerFailedError with the first answer that is not 200.
+        Raises PeerFailedError with the first answer that is not 200, or none.
         """
         if request.scope["server"][1] is None:  # it came over a socket file
             return
         body = await request.body()
         for address in self.addresses:
-            status, answer = await _asked(address, _written(request, body))
+            try:
+                status, answer = await _asked(address, _written(request, body))
+            except OSError as error:  # it is being started again, and will load what is in the folder
+                raise PeerFailedError(f"cannot be reached: {error.strerror}") from error
             if status != 200:
-                raise PeerFailedError(status, answer)
+                raise PeerFailedError(f"answered {status}: {shown(answer, 300)}")
 
 
 def _written(request: Request, body: bytes) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 _AS_GOOD = 0.95
 _WEIGHT_OF_ONE_RUN = 0.1
 _WARM_UP_SECONDS = 0.5  # so that a slow network is not warmed for a minute; the sizes left are estimated
+_WARM_RUNS = 2
 _OUTLIER = 4.0  # times its usual cost: a run that the machine held up says little about the next one
 
 
@@ -24,7 +25,7 @@ class Costs:
     def __init__(self, seconds: Mapping[int, float], *, padded: bool = False) -> None:
         self._seconds = dict(sorted(seconds.items()))
         self._sizes = list(self._seconds)
-        self._pace = min(value / size for size, value in self._seconds.items())
+        self._pace = self._least = min(value / size for size, value in self._seconds.items())
         self.padded = padded
 
     @property
@@ -44,6 +45,10 @@ class Costs:
     def seconds_per_image(self) -> float:
         """What an image costs where many wait: at first as in the best size, then as in the runs there were."""
         return self._pace
+
+    def least_seconds_per_image(self) -> float:
+        """The least that an image was seen to cost: what the network takes, however busy the machine is now."""
+        return self._least
 
     def cut(self, waiting: int, first: int = 1) -> int:
         """How many of `waiting` images to run now: what works off most images a second, the fewest of equals.
@@ -65,6 +70,7 @@ class Costs:
         size = min(self.run_size(images), self.largest)
         ratio = min(seconds / self._of_one_run(size), _OUTLIER)
         factor = 1 + _WEIGHT_OF_ONE_RUN * (ratio - 1)
+        self._least = min(self._least, seconds / images)
         self._pace += _WEIGHT_OF_ONE_RUN * (min(seconds / images, _OUTLIER * self._pace) - self._pace)
         touched = {self._above(size), self._below(size)}
         self._seconds = {known: old * factor if known in touched else old for known, old in self._seconds.items()}
@@ -100,8 +106,14 @@ def doubling(largest: int) -> Iterable[int]:
     yield largest
 
 
+def _timed(run: Callable[[int], None], size: int) -> float:
+    before = time.perf_counter()
+    run(size)
+    return time.perf_counter() - before
+
+
 def measured(sizes: Sequence[int], run: Callable[[int], None], *, padded: bool) -> Costs:
-    """Costs of each size by running it: once to make it ready, once for the figure.
+    """Costs of each size by running it: once to make it ready, then for the figure, the least of a few.
 
     Where sizes are padded all are made ready, since others are never run; else it stops after half a second, and
     larger sizes are taken to cost the same for each image.
@@ -111,9 +123,7 @@ def measured(sizes: Sequence[int], run: Callable[[int], None], *, padded: bool) 
     for size in sizes:
         if padded or not seconds or time.perf_counter() - began < _WARM_UP_SECONDS:
             run(size)
-            before = time.perf_counter()
-            run(size)
-            seconds[size] = time.perf_counter() - before
+            seconds[size] = min(_timed(run, size) for _ in range(_WARM_RUNS))
         else:
             largest = max(seconds)
             seconds[size] = seconds[largest] * size / largest

@@ -51,7 +51,10 @@ class Scheduler:
         self._running: dict[int, _Running] = {}
         self._closing = False
         self._changed = threading.Condition()
-        self._threads = [threading.Thread(target=self._work, name=f"executor-{i}", args=[i]) for i in range(executors)]
+        # Daemons: who is told twice to stop does not wait for them.
+        self._threads = [
+            threading.Thread(target=self._work, name=f"executor-{i}", args=[i], daemon=True) for i in range(executors)
+        ]
         for thread in self._threads:
             thread.start()
 

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from service.serving import workers
 from service.settings import Settings
+from service.workers import listening_sockets
 from tests import tiny_models
 from tests.service.api.conftest import named, pixels, png, put, until
 
@@ -129,14 +130,34 @@ def _has_ended(process: int) -> bool:
         return True
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "service", "serve", "--port", port, "--models", str(tmp_path)]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+def test_a_port_that_is_taken_is_said_in_one_line_also_by_another_service_like_this(
+    served: Served, tmp_path: Path
+) -> None:
+    address = served.address.removeprefix("http://")
+    command = [sys.executable, "-m", "service", "serve", "--port", address.split(":")[1], "--models", str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert found.returncode == 1
-    assert f"port_unavailable: 127.0.0.1:{port} cannot be listened on: Address already in use" in found.stderr
+    assert f"port_unavailable: {address} cannot be listened on: Address already in use" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_an_interrupt_from_the_keyboard_stops_it_as_well(served: Served) -> None:
+    for process in (served.process.pid, *served.children()):
+        os.kill(process, signal.SIGINT)  # a terminal sends it to all
+    _, log = served.process.communicate(timeout=60)
+    assert served.process.returncode == 0, log.decode()
+    assert b"Traceback" not in log
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_sockets_of_one_service_share_a_free_port(count: int) -> None:
+    sockets = listening_sockets("127.0.0.1", 0, count)
+    try:
+        assert len(sockets) == count
+        assert len({one.getsockname() for one in sockets}) == 1
+    finally:
+        for one in sockets:
+            one.close()
 
 
 def test_tiny_networks_get_a_process_for_each_cpu_and_large_ones_one_for_all(tmp_path: Path) -> None:
