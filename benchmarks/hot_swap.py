@@ -33,7 +33,7 @@ from service.engine import model_file
 from service.engine.model_metadata import Provenance, with_metadata
 
 SWAPS = 20
-SHARE = 0.8
+SHARE = 0.5
 POLL_SECONDS = 0.25
 LEAST_SECONDS_PER_SWAP = 1.5
 MOST_SECONDS = 60.0
@@ -137,7 +137,7 @@ def _section(
         versions[answer["version"]] += count
     early, late = _early_and_late(memory)
     rows = (
-        ("requests sent a second, 4 images each (80 % of saturation)", f"{rate:,.0f}"),
+        ("requests sent a second, 4 images each ({SHARE:.0%} of saturation)", f"{rate:,.0f}"),
         ("answers by status", seen.statuses),
         ("versions seen in answers", len(versions)),
         ("right for the version they name", f"{verdicts['right']:,}"),

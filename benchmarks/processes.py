@@ -1,6 +1,7 @@
 """What a process and all that it started hold and use, from /proc. Linux only."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Memory:
 
 
 def memory(pid: int) -> Memory:
-    sizes = [_sizes(member) for member in _family(pid)]
+    sizes = [size for member in _family(pid) if (size := _sizes(member))]
     resident, proportional = (sum(size[kind] for size in sizes) / _KIB_PER_MIB for kind in ("Rss", "Pss"))
     return Memory(len(sizes), resident, proportional)
 
@@ -33,7 +34,8 @@ def _family(pid: int) -> list[int]:
     members = [pid]
     for member in members:
         for children in Path(f"/proc/{member}/task").glob("*/children"):
-            members += [int(child) for child in children.read_text().split()]
+            with suppress(FileNotFoundError, ProcessLookupError):
+                members += [int(child) for child in children.read_text().split()]
     return members
 
 
@@ -43,5 +45,9 @@ def _ticks(pid: int) -> int:
 
 
 def _sizes(pid: int) -> dict[str, int]:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    """Empty for a process that has ended meanwhile: trials of model files come and go."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
     return {name.removesuffix(":"): int(size) for name, size, *_ in map(str.split, lines)}
