@@ -44,7 +44,7 @@ _TOLERANCE = 1e-4  # a batch's answer may differ from the same alone by 1e-5
 
 
 def section(swaps: int = SWAPS) -> Section:
-    """A new version once the one before serves, the last but one deleted; 80 % of what 16 closed connections reach."""
+    """A new version once the one before serves, the last but one deleted; half of what 16 closed connections reach."""
     picture = seven()
     with TemporaryDirectory() as folder:
         models = Path(folder)
@@ -137,7 +137,7 @@ def _section(
         versions[answer["version"]] += count
     early, late = _early_and_late(memory)
     rows = (
-        ("requests sent a second, 4 images each ({SHARE:.0%} of saturation)", f"{rate:,.0f}"),
+        (f"requests sent a second, 4 images each ({SHARE:.0%} of saturation)", f"{rate:,.0f}"),
         ("answers by status", seen.statuses),
         ("versions seen in answers", len(versions)),
         ("right for the version they name", f"{verdicts['right']:,}"),
