@@ -83,6 +83,7 @@ class _Supervisor:
             if self._stopping:  # the signal came before this process was known
                 os.kill(process, signal.SIGTERM)
             return
+        os.setpgid(0, 0)  # a terminal's interrupt reaches the parent alone: a second signal would cut requests off
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         code = 1
@@ -100,7 +101,6 @@ class _Supervisor:
             os._exit(code)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        """Never passes an interrupt on: a terminal sends it to all, and a second one would cut the requests off."""
         self._stopping = True
         for process in self._workers:
             os.kill(process, signal.SIGTERM)

@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.api.classification import encoded, prepared, ranked
 from service.api.classify import CLASSIFY_ROUTES, SMALL_BYTES, SMALL_IMAGE, ClassifyQuery, timing
 from service.api.guards import NOSNIFF, identity
-from service.api.multipart import plain_files
+from service.api.multipart import plain_uploads
 from service.api.problems import refusal
 from service.api.uploads import Upload
 from service.arrays import NetworkInput
@@ -96,7 +96,7 @@ class Desk:
         """False where the request has to go on to the application."""
         arrived = time.monotonic()
         services: Services = self.app.state.services
-        sent = _uploads(asked.content_type, body)
+        sent = plain_uploads(asked.content_type, body)
         limits = services.settings
         if not sent or len(sent) > min(_MAX_IMAGES, limits.max_images) or len(body) > limits.max_body_bytes:
             return False
@@ -279,13 +279,6 @@ class ExpressProtocol(HttpToolsProtocol):
 def express_protocol(app: FastAPI) -> type[HttpToolsProtocol]:
     """Uvicorn's HTTP protocol with the express door in front of `app`: give it to `uvicorn.Config` as `http`."""
     return type("Express", (ExpressProtocol,), {"desk": Desk(app)})
-
-
-def _uploads(content_type: bytes, body: bytes) -> list[Upload] | None:
-    if content_type[:10].lower() != b"multipart/":
-        return [Upload(body)] if body else None
-    files = plain_files(content_type, body)
-    return None if files is None else [Upload(data, name[:128] or None) for name, data in files]
 
 
 def _is_small(classifier: Classifier) -> bool:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.classify import CLASSIFY_ROUTES, ClassifyQuery, classified
 from service.api.dependencies import Services
 from service.api.http_counts import ROUTE
-from service.api.multipart import plain_files
+from service.api.multipart import plain_uploads
 from service.api.problems import domain_error
 from service.api.uploads import Upload
 from service.errors import FoveaError
@@ -47,7 +47,7 @@ class FastLane:
         scope[ROUTE] = CLASSIFY_ROUTES[asked.version is not None]
         try:
             body = await _body(receive)
-            sent = _uploads(asked.content_type, body) if body is not None else None
+            sent = plain_uploads(asked.content_type, body) if body is not None else None
             if body is None or not sent or len(sent) > _services(scope).settings.max_images:
                 await self._app(scope, _replayed(body), send)
                 return
@@ -98,13 +98,6 @@ def _replayed(body: bytes | None) -> Receive:
         return waiting.pop() if waiting else {"type": "http.disconnect"}
 
     return receive
-
-
-def _uploads(content_type: bytes, body: bytes) -> list[Upload] | None:
-    if not content_type.lower().startswith(b"multipart/"):
-        return [Upload(body)] if body else None
-    files = plain_files(content_type, body)
-    return None if files is None else [Upload(data, name[:128] or None) for name, data in files]
 
 
 async def _answer(asked: _Asked, sent: list[Upload], services: Services) -> tuple[bytes, str]:

@@ -5,11 +5,21 @@ Strict on purpose: whatever is unusual gives None, and the framework's parser, f
 
 import re
 
+from service.api.uploads import Upload
+
 _BOUNDARY = re.compile(rb'multipart/form-data; ?boundary="?([A-Za-z0-9\'()+_,./:=?-]{1,70})"?', re.IGNORECASE)
 _FILE = re.compile(
     rb'content-disposition: form-data; name="[^"\\%\r\n]*"; filename="([^"\\%\r\n]*)"(?:\r\ncontent-type: [^\r\n]*)?',
     re.IGNORECASE,
 )
+
+
+def plain_uploads(content_type: bytes, body: bytes) -> list[Upload] | None:
+    """The images of a raw body or of plain multipart; empty where there is no body, None as `plain_files`."""
+    if content_type[:10].lower() != b"multipart/":
+        return [Upload(body)] if body else []
+    files = plain_files(content_type, body)
+    return None if files is None else [Upload(data, name[:128] or None) for name, data in files]
 
 
 def plain_files(content_type: bytes, body: bytes) -> list[tuple[str, bytes]] | None:

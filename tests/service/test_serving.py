@@ -142,8 +142,9 @@ def test_a_port_that_is_taken_is_said_in_one_line_also_by_another_service_like_t
 
 
 def test_an_interrupt_from_the_keyboard_stops_it_as_well(served: Served) -> None:
-    for process in (served.process.pid, *served.children()):
-        os.kill(process, signal.SIGINT)  # a terminal sends it to all
+    group = os.getpgid(served.process.pid)  # a terminal interrupts all of it
+    assert all(os.getpgid(child) != group for child in served.children())
+    served.process.send_signal(signal.SIGINT)
     _, log = served.process.communicate(timeout=60)
     assert served.process.returncode == 0, log.decode()
     assert b"Traceback" not in log
