@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -29,6 +30,7 @@ from service.api.dependencies import Services, Workers, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
 from service.api.http_counts import Counted, HttpCounts
+from service.api.inspector import Inspector
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
 from service.engine.cells import Cells
@@ -40,7 +42,6 @@ from service.engine.statistics import Statistics
 from service.engine.trial import verdicts
 from service.engine.watching import Trial, Watcher
 from service.errors import ProviderUnavailableError
-from service.inspection.feature_maps import PrefixSessions
 from service.settings import Settings
 
 log = logging.getLogger("fovea")
@@ -112,7 +113,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(following.join)  # a load under way ends first
     await asyncio.to_thread(services.scheduler.close)
     services.decoders.shutdown()
-    services.inspectors.shutdown()
+    services.inspector.close()
 
 
 def _services(settings: Settings, workers: Workers, statistics: Statistics) -> Services:
@@ -130,13 +131,10 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
             max_waiting=settings.max_waiting_images,
             statistics=statistics,
         ),
-        # Feature maps always run on one CPU thread: they must never slow an answer in production.
-        prefix_sessions=PrefixSessions(
-            lambda model: open_session(model, Device("cpu", 1, "feature maps")), settings.prefix_cache_bytes
-        ),
+        # Always on one CPU thread: it must never slow an answer in production.
+        inspector=Inspector(partial(open_session, device=Device("cpu", 1, "inspection")), settings.prefix_cache_bytes),
         decoders=ThreadPoolExecutor(cpus, thread_name_prefix="decoder"),
         decoder_threads=cpus,
-        inspectors=ThreadPoolExecutor(1, thread_name_prefix="inspector"),
     )
 
 

@@ -110,7 +110,7 @@ def test_two_images_are_one_too_many(client: httpx.Client) -> None:
 def test_too_many_numbers_for_json_name_the_url_that_works(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.feature_maps.MAX_JSON_NUMBERS", 100)
+    monkeypatch.setattr("service.inspection.feature_maps.MAX_JSON_NUMBERS", 100)
     answer = client.post(URL, params={"layers": "conv", "values": "true"}, content=PICTURE)
     assert (answer.status_code, answer.json()["code"]) == (413, "answer_too_large")
     url = answer.json()["remedy"].split()[4].rstrip(",")

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
 
 from service.errors import InvalidParameterError, UnknownLayerError, UnsupportedModelError
-from service.inspection.feature_maps import PrefixSessions, prefix
+from service.inspection.prefix_sessions import PrefixSessions, prefix
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 MEBIBYTE = 2**20
