@@ -224,7 +224,7 @@ def _names(tap: Tap) -> dict[str, Any]:
 
 
 def _link(question: _Question, tap: Tap, answer_format: str) -> str:
-    return question_url(question.address, FeatureMapsQuery(), format=answer_format, **of_tap(tap))
+    return question_url(question.address, FeatureMapsQuery(), **of_tap(tap), format=answer_format)
 
 
 def _finite(values: np.ndarray) -> list[object]:

@@ -44,7 +44,8 @@ def question_url(address: Address, query: BaseModel, **changes: object) -> str:
 
 def of_tap(tap: Tap) -> dict[str, object]:
     """The parameters that mean this place and no other."""
-    return {"layers": tap.layer.id, "activation": "after" if tap.activation == "after" else None}
+    which = {} if tap.activation == "none" else {"activation": tap.activation}
+    return {"layers": tap.layer.id, **which}
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Limits:
                 return (
                     f"POST the image to {self._url(**changes, **of_tap(one.tap), channel=0)} for one channel at a time"
                 )
-        return "send fewer images"
+        return "send fewer images" if self.images > 1 else "ask for format=png"
 
     def _url(self, **changes: object) -> str:
         return question_url(self.address, self.query, **changes)
