@@ -57,6 +57,7 @@ def test_on_a_shared_range_equal_values_have_equal_colours_in_every_row() -> Non
     assert not np.array_equal(cell(apart, 0, 0), cell(apart, 1, 0))
     assert np.array_equal(cell(shared, 0, 0), cell(shared, 1, 0))
     assert [one.mode for one in shared.legend.rows] == ["shared", "shared"]
+    assert {one.high for one in shared.legend.rows} == {max(one.high for one in apart.legend.rows)}
 
 
 def test_a_dead_channel_is_hatched() -> None:

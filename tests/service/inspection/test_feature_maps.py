@@ -250,6 +250,7 @@ def test_an_overlay_lies_where_the_layer_looks() -> None:
     assert (legend["cell_height"] / step, legend["top"] / step) == (2, 2)  # centre 2.5, jump 2: from pixel 2 on
     assert (legend["rows"], legend["columns"]) == (6, 6)
     assert legend["title"] == "tiny 3: conv2, channel 1"
+    assert legend["high"] == ask.legend(layers="conv2")["high"]
     assert ask.legend(layers="conv2", channel="mean", overlay=True, smooth=True)["smooth"] is True
 
 
