@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from service.arrays import FeatureMaps
+from service.arrays import FeatureMaps, SomeMaps
 from service.errors import InvalidParameterError
 
 Mode = Literal["layer", "channel", "shared", "fixed"]
@@ -56,7 +56,7 @@ def layer_range(maps: FeatureMaps) -> Range:
     return replace(shared_range([maps]), mode="layer")
 
 
-def shared_range(layers: Sequence[FeatureMaps]) -> Range:
+def shared_range(layers: Sequence[SomeMaps]) -> Range:
     """One range for several layers: from zero, or as far below zero as above it where any value is negative.
 
     It reaches as far as the one of them that reaches furthest alone, so that none is clipped more than it would be.

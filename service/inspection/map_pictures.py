@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from service.arrays import FeatureMaps, Pixels
+from service.arrays import FeatureMaps, Pixels, SomeMaps
 from service.errors import InvalidParameterError
 from service.images.colours import Scale, layer_range
 from service.images.overlay import Overlay, overlay
@@ -63,7 +63,7 @@ def picture_over_image(
     return overlay(pixels, shown, where, scale=scale, smooth=smooth, title=f"{title}, {what}")
 
 
-def ordered(images: Sequence[FeatureMaps], order: Order) -> list[int]:
+def ordered(images: Sequence[SomeMaps], order: Order) -> list[int]:
     """The channels' numbers, those with the largest value over all images first; of equals the lower number."""
     if order == "index":
         return list(range(len(images[0])))
