@@ -9,9 +9,10 @@ from service.api.dependencies import AllServices, NamedClassifier
 from service.api.openapi import IMAGES_BODY, problems
 from service.api.replies import response
 from service.api.uploads import uploads
-from service.inspection.feature_maps import FeatureMapsQuery, feature_maps
+from service.inspection.feature_maps import feature_maps
 from service.inspection.map_answers import SeenImages
 from service.inspection.map_limits import Address
+from service.inspection.map_query import FeatureMapsQuery
 
 router = APIRouter(tags=["inspect"])
 

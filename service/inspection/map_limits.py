@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from pydantic import BaseModel
-
 from service.errors import AnswerTooLargeError
 from service.inspection.activations import Tap
 from service.inspection.channels import Picked
+from service.inspection.map_query import FeatureMapsQuery
 from service.inspection.map_reading import Read
 from service.inspection.statistics import HISTOGRAM_BINS
 
@@ -31,7 +30,7 @@ class Address:
     url: str
 
 
-def question_url(address: Address, query: BaseModel, **changes: object) -> str:
+def question_url(address: Address, query: FeatureMapsQuery, **changes: object) -> str:
     """The same question with some parameters changed; None takes one out."""
     stated = query.model_dump(exclude_defaults=True) | changes
     pairs = {
@@ -53,7 +52,7 @@ class Limits:
     """What one question may be answered with; `images` is how many it is asked of."""
 
     address: Address
-    query: BaseModel
+    query: FeatureMapsQuery
     images: int
     max_bytes: int
 

@@ -4,7 +4,6 @@ Decides what is shown on which scale; the drawing is in `service.images`.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -15,11 +14,10 @@ from service.images.overlay import Overlay, overlay
 from service.images.pictures import Grid, grid
 from service.images.sheet import Row, Sheet, sheet
 from service.inspection.channels import Picked, as_maps, require_channels
+from service.inspection.map_query import Order
 from service.inspection.map_reading import Read
 from service.inspection.network import Network
 from service.inspection.placement import placement
-
-Order = Literal["index", "mean", "max"]
 
 
 def layer_picture(read: Read, scale: Scale, picked: Picked | None, order: Order, page: int, title: str) -> Grid:

@@ -15,9 +15,10 @@ from PIL import Image
 from service.errors import AnswerTooLargeError, FoveaError, InvalidParameterError
 from service.images.decoding import ImageLimits
 from service.inspection import map_limits
-from service.inspection.feature_maps import FeatureMapsQuery, feature_maps
+from service.inspection.feature_maps import feature_maps
 from service.inspection.forms import Reply
 from service.inspection.map_limits import Address
+from service.inspection.map_query import FeatureMapsQuery
 from service.inspection.map_reading import SentImage
 from service.inspection.network import Network
 from tests.networks import chain, conv, dense, plain, pool
