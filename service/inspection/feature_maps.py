@@ -241,6 +241,7 @@ def _only_tap(question: _Question, what: str) -> Tap:
     found = question.reader.taps
     if len(found) != 1:
         first = question_url(question.address, question.query, **of_tap(found[0]))
-        means = f"{what} shows one layer and this means {len(found)} ({', '.join(tap.name for tap in found[:4])}, ...)"
-        raise InvalidParameterError("layers", question.query.layers, f"{means}: POST to {first}")
+        names = ", ".join([tap.name for tap in found[:4]] + ["..."] * (len(found) > 4))
+        remedy = f"{what} shows one layer and this means {len(found)} ({names}): POST to {first}"
+        raise InvalidParameterError("layers", question.query.layers, remedy)
     return found[0]

@@ -374,7 +374,7 @@ def test_statistics_of_too_many_channels_and_images_are_refused(monkeypatch: pyt
 
 def test_an_npy_of_several_layers_names_the_url_of_one() -> None:
     with pytest.raises(
-        InvalidParameterError, match=r"an npy shows one layer and this means 2 \(conv1, conv2, ...\): POST to"
+        InvalidParameterError, match=r"an npy shows one layer and this means 2 \(conv1, conv2\): POST to"
     ):
         ask(layers="conv*", format="npy")
 
