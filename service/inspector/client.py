@@ -6,6 +6,7 @@ The process starts with the first question. Where it is killed, production never
 import asyncio
 import itertools
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from service.inspector.messages import (
 MAX_WAITING = 64  # questions at once, each with its images
 _GRACE_SECONDS = 2.0  # for work that nobody waits for to end by itself
 _TRIES = 2
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # NumPy's, whatever the machine has
 
 log = logging.getLogger("fovea")
 
@@ -106,7 +108,9 @@ class _Process:
         mine, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "service.inspector.process", str(theirs.fileno()), str(max_bytes)]
-            self._popen = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
+            self._popen = subprocess.Popen(  # noqa: S603
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=os.environ | _ONE_THREAD
+            )
         self._connection = Connection(mine.detach())
         self._again = again
         self._lock = threading.Lock()
