@@ -10,14 +10,12 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.arrays import Probabilities
 from service.engine.network_interface import Activation
-from service.engine.probabilities import probabilities
 from service.errors import InvalidParameterError, UnknownLayerError
 from service.images.comparison import comparison
 from service.images.decoding import ImageLimits
 from service.inspection import stopping
-from service.inspection.answers import ClassAnswer, as_scores, finite, top_classes
+from service.inspection.answers import Answer, ClassAnswer, answer, finite
 from service.inspection.differences import Difference, difference
 from service.inspection.feature_maps import as_maps
 from service.inspection.forms import Reply, as_json, as_npz, as_png
@@ -217,25 +215,20 @@ def _the_one_in_both(pairing: _Pairing, asked: str) -> str:
 
 @dataclass(frozen=True)
 class _Seen:
-    """One side: the values of the asked layers by id; the probability of each class, where it was asked for."""
+    """One side: the values of the asked layers by id, and the answer, where it was asked for and there is one."""
 
     network: Network
     layers: dict[str, np.ndarray]
-    probabilities: Probabilities | None
-    top: list[ClassAnswer]
+    answer: Answer | None
 
 
 def _seen(network: Network, ids: Sequence[str], side: Side, query: CompareQuery, limits: ImageLimits) -> _Seen:
-    file = network.file
     tensors = {id_: network.layer(id_).output for id_ in ids}
-    scores = [file.output.name] if file.output and query.format == "json" else []
-    found = network.values([*tensors.values(), *scores], network.input(side.data, limits))
+    scores = network.file.output.name if network.file.output and query.format == "json" else None
+    found = network.values([*tensors.values(), *([scores] if scores else [])], network.input(side.data, limits))
     layers = {id_: found[tensor] for id_, tensor in tensors.items()}
-    if not scores:
-        return _Seen(network, layers, None, [])
-    rows, temperature = as_scores(found[scores[0]]), file.metadata.temperature
-    (top,) = top_classes(file.metadata.class_names, rows, side.activation, temperature, query.top)
-    return _Seen(network, layers, probabilities(rows, side.activation, temperature), top)
+    said = answer(network.file, found[scores], side.activation, query.top) if scores else None
+    return _Seen(network, layers, said)
 
 
 def _arrays(found_a: Mapping[str, np.ndarray], found_b: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -290,31 +283,27 @@ def _values(stated: LayerStatistics) -> Values:
 
 
 def _answers(seen_a: _Seen, seen_b: _Seen, top: int) -> ComparedAnswers | None:
-    if not seen_a.top or not seen_b.top:
+    a, b = seen_a.answer, seen_b.answer
+    if a is None or b is None:
         return None
+    names, others = (seen.network.file.metadata.class_names for seen in (seen_a, seen_b))
     return ComparedAnswers(
-        a=seen_a.top,
-        b=seen_b.top,
-        same_class=seen_a.top[0].label == seen_b.top[0].label,
-        changes=_class_changes(seen_a, seen_b, top),
+        a=a.top,
+        b=b.top,
+        same_class=a.top[0].label == b.top[0].label,
+        changes=_class_changes(names, a, b)[:top] if names == others else None,
     )
 
 
-def _class_changes(seen_a: _Seen, seen_b: _Seen, top: int) -> list[ClassChange] | None:
-    """Of equal changes the lower index comes first."""
-    names = seen_a.network.file.metadata.class_names
-    if names != seen_b.network.file.metadata.class_names:
-        return None
-    if seen_a.probabilities is None or seen_b.probabilities is None:
-        return None
-    before, after = seen_a.probabilities[0], seen_b.probabilities[0]
-    changes = after - before
+def _class_changes(names: Sequence[str], a: Answer, b: Answer) -> list[ClassChange]:
+    """The largest first; of equal ones that with the lower index."""
+    changes = b.probabilities - a.probabilities
     return [
         ClassChange(
             label=names[index],
             index=index,
-            probabilities=(finite(float(before[index])), finite(float(after[index]))),
+            probabilities=(finite(float(a.probabilities[index])), finite(float(b.probabilities[index]))),
             change=finite(float(changes[index])),
         )
-        for index in np.argsort(-np.abs(changes), kind="stable")[:top].tolist()
+        for index in np.argsort(-np.abs(changes), kind="stable").tolist()
     ]
