@@ -1,4 +1,4 @@
-"""Pixels to PNG files: plain ones, and pictures of a palette that carry their legend. Knows nothing of what they show."""
+"""Pixels to PNG files: plain ones, and pictures of a palette with their legend. Knows nothing of what they show."""
 
 import io
 from collections.abc import Mapping
