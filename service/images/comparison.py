@@ -5,7 +5,7 @@ Each channel is a triple a, b, b - a: what is compared stands side by side, at t
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -31,7 +31,7 @@ _BETWEEN_MAPS, _BEFORE_DIFFERENCE, _BETWEEN_TRIPLES = 1, 3, 8
 _LINE = (72, 72, 72)
 _TARGET_SIDE_PIXELS = 1024
 _MAX_MAGNIFICATION = 64
-_Cells = UInt8[np.ndarray, "channels height width 3"]
+_Cells = UInt8[np.ndarray, "_ _ _ 3"]
 
 
 @dataclass(frozen=True)
@@ -97,31 +97,25 @@ def comparison(
         raise InvalidParameterError("page", page, f"this layer has pages 1 to {pages}")
     shown = order[(page - 1) * per_page : page * per_page]
 
-    mode: Literal["layer", "channel"] = "layer" if scale == "shared" else "channel"
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is shown as such
         change = b - a
-    colormap, lows, highs = colour_range(np.concatenate([a, b], axis=1), mode)
-    _, _, reaches = colour_range(np.concatenate([change, -change], axis=1), mode)
-    reaches[reaches == 0] = 1
+    of_values, of_change = _scales(a, b, change, scale)
     columns, magnification = _layout(per_page, height, width)
-
-    def panel(maps: FeatureMaps, ramp: Colormap, low: Bounds, high: Bounds) -> _Cells:
-        return _painted(maps[shown], ramp, low[shown], high[shown], magnification)
-
-    panels = (
-        panel(a, colormap, lows, highs),
-        panel(b, colormap, lows, highs),
-        panel(change, "diverging", -reaches, reaches),
+    triples = _triples(
+        _painted(a, of_values, shown, magnification),
+        _painted(b, of_values, shown, magnification),
+        _painted(change, of_change, shown, magnification),
     )
+    stated = shown if scale == "channel" else [0]
     legend = ComparisonLegend(
         panels=PANELS,
         scale=scale,
-        colormap=colormap,
-        low=_stated(lows, shown, scale),
-        high=_stated(highs, shown, scale),
-        difference=_stated(reaches, shown, scale),
-        clipped=(clipped_share(a, lows, highs) + clipped_share(b, lows, highs)) / 2,
-        difference_clipped=clipped_share(change, -reaches, reaches),
+        colormap=of_values.colormap,
+        low=_short(of_values.lows[stated]),
+        high=_short(of_values.highs[stated]),
+        difference=_short(of_change.highs[stated]),
+        clipped=(_clipped(a, of_values) + _clipped(b, of_values)) / 2,
+        difference_clipped=_clipped(change, of_change),
         page=page,
         pages=pages,
         channels=tuple(shown),
@@ -131,7 +125,26 @@ def comparison(
         cell_width=width * magnification,
         magnification=magnification,
     )
-    return Comparison(rgb_png(_tiled(_triples(*panels), columns), asdict(legend)), legend)
+    return Comparison(rgb_png(_tiled(triples, columns), asdict(legend)), legend)
+
+
+class _Scale(NamedTuple):
+    """A colour map and the values at its ends, for each channel."""
+
+    colormap: Colormap
+    lows: Bounds
+    highs: Bounds
+
+
+def _scales(
+    a: FeatureMaps, b: FeatureMaps, change: FeatureMaps, scale: Literal["shared", "channel"]
+) -> tuple[_Scale, _Scale]:
+    """That of a and b, and that of the difference, which diverges also where nothing changed downwards."""
+    mode: Literal["layer", "channel"] = "layer" if scale == "shared" else "channel"
+    of_values = _Scale(*colour_range(np.concatenate([a, b], axis=1), mode))
+    _, _, reach = colour_range(np.concatenate([change, -change], axis=1), mode)
+    reach[reach == 0] = 1
+    return of_values, _Scale("diverging", -reach, reach)
 
 
 def _order(count: int, channel: int | None) -> list[int]:
@@ -142,10 +155,13 @@ def _order(count: int, channel: int | None) -> list[int]:
     return [channel]
 
 
-def _stated(bounds: Bounds, shown: list[int], scale: Literal["shared", "channel"]) -> tuple[float, ...]:
+def _short(bounds: Bounds) -> tuple[float, ...]:
     """As few digits as tell two float32 numbers apart."""
-    values = bounds[:, 0, 0].astype(np.float32)[shown if scale == "channel" else [0]]
-    return tuple(float(str(value)) for value in values)
+    return tuple(float(str(value)) for value in bounds[:, 0, 0].astype(np.float32))
+
+
+def _clipped(maps: FeatureMaps, scale: _Scale) -> float:
+    return clipped_share(maps, scale.lows, scale.highs)
 
 
 def _layout(triples: int, height: int, width: int) -> tuple[int, int]:
@@ -158,11 +174,12 @@ def _layout(triples: int, height: int, width: int) -> tuple[int, int]:
     return columns, max(1, min(fitting, _MAX_MAGNIFICATION))
 
 
-def _painted(maps: FeatureMaps, colormap: Colormap, lows: Bounds, highs: Bounds, magnification: int) -> _Cells:
+def _painted(maps: FeatureMaps, scale: _Scale, shown: list[int], magnification: int) -> _Cells:
     """Each value as a square of its colour, channels of nothing but zeros hatched."""
-    indices = palette_indices(maps, lows, highs).repeat(magnification, axis=1).repeat(magnification, axis=2)
-    indices[~maps.any(axis=(1, 2))] = hatching(indices.shape[1], indices.shape[2])
-    cells: _Cells = palette(colormap)[indices]
+    levels = palette_indices(maps[shown], scale.lows[shown], scale.highs[shown])
+    indices = levels.repeat(magnification, axis=1).repeat(magnification, axis=2)
+    indices[~maps[shown].any(axis=(1, 2))] = hatching(indices.shape[1], indices.shape[2])
+    cells: _Cells = palette(scale.colormap)[indices]
     return cells
 
 
