@@ -85,7 +85,7 @@ def comparison(
     smallest to the largest value of each. The difference has its own, as far below zero as above it. Colours, NaN and
     hatching of what is all zeros are those of `pictures.grid`: a hatched third panel is a channel that did not change.
     `channel` shows that one alone, on the same scale. Raises InvalidParameterError for an empty layer, a channel or a
-    page that does not exist. 96x55x55 takes 60 ms.
+    page that does not exist. Most of the cost is compressing the PNG, which is RGB: it holds two colour maps.
     """
     count, height, width = a.shape
     if not a.size:

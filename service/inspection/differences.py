@@ -1,6 +1,7 @@
 """How far apart two tensors of one shape are, in the field's measures. Pure; knows no model and no picture.
 
-All in float64 and over the values that are finite in both. A measure that is not defined is None, never NaN.
+All in float64 and over the values that are finite in both. A measure that is not defined is None, never NaN. Sums are
+numpy's own: BLAS would take threads from whoever serves.
 """
 
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ class Difference(_Frozen):
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> Difference | None:
-    """None where the shapes differ or no value is finite in both. 96x55x55 takes 10 ms.
+    """None where the shapes differ or no value is finite in both.
 
     Channels are axis 1 of [batch, channels, height, width] or of [batch, channels].
     """
@@ -97,7 +98,7 @@ def _both_finite(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 def _norm(values: np.ndarray) -> float:
     """The Euclidean norm, scaled so that no square can overflow."""
     largest = float(np.abs(values).max(initial=0))
-    return largest * float(np.linalg.norm(values.ravel() / largest)) if largest else 0.0
+    return largest * float(np.sqrt(np.square(values / largest).sum())) if largest else 0.0
 
 
 def _relative(before: np.ndarray, change: np.ndarray) -> float | None:
@@ -112,7 +113,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float | None:
     if not all(lengths):
         return None
     # Beyond 12 digits there is only the rounding of the sums: equal ones are 1, not 0.9999999999999996.
-    return round(float(np.vdot(a / lengths[0], b / lengths[1])), 12)
+    return round(float(((a / lengths[0]) * (b / lengths[1])).sum()), 12)
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float | None:
