@@ -139,10 +139,10 @@ class _Scale(NamedTuple):
 def _scales(
     a: FeatureMaps, b: FeatureMaps, change: FeatureMaps, scale: Literal["shared", "channel"]
 ) -> tuple[_Scale, _Scale]:
-    """That of a and b, and that of the difference, which diverges also where nothing changed downwards."""
+    """That of a and b, and that of the difference, which diverges from zero also where nothing became less."""
     mode: Literal["layer", "channel"] = "layer" if scale == "shared" else "channel"
     of_values = _Scale(*colour_range(np.concatenate([a, b], axis=1), mode))
-    _, _, reach = colour_range(np.concatenate([change, -change], axis=1), mode)
+    _, _, reach = colour_range(change, mode)
     reach[reach == 0] = 1
     return of_values, _Scale("diverging", -reach, reach)
 

@@ -260,6 +260,7 @@ def _picture(layer: str, a: np.ndarray, b: np.ndarray, query: CompareQuery) -> R
 
 
 def _layer(id_: str, seen_a: _Seen, seen_b: _Seen) -> LayerComparison:
+    stopping.check()
     a, b = seen_a.layers[id_], seen_b.layers[id_]
     stated_a, stated_b = layer_statistics(a), layer_statistics(b)
     dead_a, dead_b = (set(stated.dead_channels or ()) for stated in (stated_a, stated_b))

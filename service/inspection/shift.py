@@ -152,7 +152,6 @@ def shift(
     curves: dict[str, list[LayerChange]] = {layer.id: [] for layer in chosen}
     pictures = []
     for step in steps:
-        stopping.check()
         moved = _seen(network, chosen, shifted(pixels, *step, query.fill), activation, query.top)
         pictures.append(_moved_picture(step, original, moved))
         for layer in chosen:
@@ -245,6 +244,7 @@ def _moved_answer(original: Answer | None, moved: Answer | None) -> MovedAnswer 
 def _layer_change(
     network: Network, layer: Layer, step: _Step, original: _Seen, moved: _Seen, pixels: Pixels
 ) -> LayerChange:
+    stopping.check()
     before, after = original.tensors[layer.output], moved.tensors[layer.output]
     size = pixels.shape[0], pixels.shape[1]
     return LayerChange(

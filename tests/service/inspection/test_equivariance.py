@@ -36,8 +36,10 @@ def pooled(pool: Literal["MaxPool", "AveragePool"] = "MaxPool") -> onnx.ModelPro
         "conv1.bias": random.normal(size=3),
         "conv2.weight": random.normal(size=(4, 3, 3, 3)),
     }
-    image = ("image", tiny_models.UINT8, ["batch", SIDE, SIDE, 1])
-    return tiny_models.model(nodes, weights, image, ("flat", tiny_models.FLOAT, ["batch", 4]))
+    shape: list[int | str] = ["batch", SIDE, SIDE, 1]
+    return tiny_models.model(
+        nodes, weights, ("image", tiny_models.UINT8, shape), ("flat", tiny_models.FLOAT, ["batch", 4])
+    )
 
 
 NETWORK = opened(pooled())
