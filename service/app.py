@@ -24,6 +24,7 @@ from service.api import (
     metrics,
     models,
     page,
+    received,
     shift,
 )
 from service.api.departure import ClientDeparture
@@ -85,7 +86,15 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         inference_protocol.router,
     ):
         app.include_router(router)
-    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router, compare.router, shift.router)
+    _include_on_models(
+        app,
+        classify.router,
+        feature_maps.router,
+        received.router,
+        layer_shapes.router,
+        compare.router,
+        shift.router,
+    )
     describe_problems(app)
     return app
 

@@ -16,8 +16,8 @@ from service.images.comparison import comparison
 from service.images.decoding import ImageLimits
 from service.inspection import stopping
 from service.inspection.answers import Answer, ClassAnswer, answer, finite
+from service.inspection.channels import as_maps, channel_axis
 from service.inspection.differences import Difference, difference
-from service.inspection.feature_maps import as_maps
 from service.inspection.forms import Reply, as_json, as_npz, as_png
 from service.inspection.graph import Layer
 from service.inspection.network import Network
@@ -155,7 +155,7 @@ def compare(
     if query.format == "npz":
         return as_npz("compare", dict(_arrays(seen_a.layers, seen_b.layers)), max_bytes)
     if query.format == "png":
-        return _picture(layer, seen_a.layers[layer], seen_b.layers[layer], query)
+        return _picture(layer, seen_a, seen_b, query)
     return as_json(
         Compare(
             model=model,
@@ -221,6 +221,9 @@ class _Seen:
     layers: dict[str, np.ndarray]
     answer: Answer | None
 
+    def channel_axis(self, id_: str) -> int | None:
+        return channel_axis(self.network, self.network.layer(id_), self.layers[id_].ndim)
+
 
 def _seen(network: Network, ids: Sequence[str], side: Side, query: CompareQuery, limits: ImageLimits) -> _Seen:
     tensors = {id_: network.layer(id_).output for id_ in ids}
@@ -251,18 +254,22 @@ def _subtracted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return change
 
 
-def _picture(layer: str, a: np.ndarray, b: np.ndarray, query: CompareQuery) -> Reply:
+def _picture(id_: str, seen_a: _Seen, seen_b: _Seen, query: CompareQuery) -> Reply:
+    a, b = seen_a.layers[id_], seen_b.layers[id_]
     if a.shape != b.shape:
         shapes = " and ".join("x".join(map(str, values.shape)) for values in (a, b))
-        raise InvalidParameterError("layers", layer, f"the two have the shapes {shapes}: ask for format=npz")
-    maps_a, maps_b = as_maps(layer, a), as_maps(layer, b)
+        raise InvalidParameterError("layers", id_, f"the two have the shapes {shapes}: ask for format=npz")
+    maps_a, maps_b = as_maps(id_, a, seen_a.channel_axis(id_)), as_maps(id_, b, seen_b.channel_axis(id_))
+    if maps_a.shape != maps_b.shape:
+        raise InvalidParameterError("layers", id_, "the two have their channels on different axes: ask for format=npz")
     return as_png(comparison(maps_a, maps_b, scale=query.scale, page=query.page, channel=query.channel))
 
 
 def _layer(id_: str, seen_a: _Seen, seen_b: _Seen) -> LayerComparison:
     stopping.check()
     a, b = seen_a.layers[id_], seen_b.layers[id_]
-    stated_a, stated_b = layer_statistics(a), layer_statistics(b)
+    axis = seen_a.channel_axis(id_)
+    stated_a, stated_b = layer_statistics(a, axis), layer_statistics(b, axis)
     dead_a, dead_b = (set(stated.dead_channels or ()) for stated in (stated_a, stated_b))
     same_shape = a.shape == b.shape
     return LayerComparison(
@@ -270,7 +277,7 @@ def _layer(id_: str, seen_a: _Seen, seen_b: _Seen) -> LayerComparison:
         kinds=(seen_a.network.layer(id_).kind, seen_b.network.layer(id_).kind),
         a=_values(stated_a),
         b=_values(stated_b),
-        difference=difference(a, b),
+        difference=difference(a, b, axis),
         dead_in_a_only=tuple(sorted(dead_a - dead_b)) if same_shape else (),
         dead_in_b_only=tuple(sorted(dead_b - dead_a)) if same_shape else (),
     )

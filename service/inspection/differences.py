@@ -44,11 +44,8 @@ class Difference(_Frozen):
     )
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> Difference | None:
-    """None where the shapes differ or no value is finite in both.
-
-    Channels are axis 1 of [batch, channels, height, width] or of [batch, channels].
-    """
+def difference(a: np.ndarray, b: np.ndarray, channel_axis: int | None = 1) -> Difference | None:
+    """None where the shapes differ or no value is finite in both. Channels are `channel_axis` of rank 2 or 4."""
     if a.shape != b.shape:
         return None
     first, second, kept = _both_finite(a, b)
@@ -67,7 +64,7 @@ def difference(a: np.ndarray, b: np.ndarray) -> Difference | None:
         cosine=_cosine(first, second),
         pearson=_pearson(first[kept], second[kept]),
         left_out=kept.size - count,
-        channels=tuple(_most_changed(first, distance, kept)),
+        channels=tuple(_most_changed(first, distance, kept, channel_axis)),
     )
 
 
@@ -123,11 +120,15 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> float | None:
     return _cosine(a - a.mean(), b - b.mean())
 
 
-def _most_changed(a: np.ndarray, distance: np.ndarray, kept: np.ndarray) -> Sequence[ChannelDifference]:
+def _most_changed(
+    a: np.ndarray, distance: np.ndarray, kept: np.ndarray, axis: int | None
+) -> Sequence[ChannelDifference]:
     """Of equals the lower channel comes first."""
-    if a.ndim not in (2, 4):
+    if axis is None or a.ndim not in (2, 4):
         return ()
-    values, distances, counted = (np.moveaxis(tensor, 1, 0).reshape(a.shape[1], -1) for tensor in (a, distance, kept))
+    values, distances, counted = (
+        np.moveaxis(tensor, axis, 0).reshape(a.shape[axis], -1) for tensor in (a, distance, kept)
+    )
     means = distances.sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
     return [
         ChannelDifference(

@@ -56,7 +56,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def feature_map(client: httpx.Client, model: str, picture: list[list[int]], layer: str) -> list[list[float]]:
     url = f"/v1/models/{model}/feature-maps?layers={layer}&values=true"
     answer = client.post(url, content=png(np.array(picture, np.uint8))).json()
-    rows: list[list[float]] = answer["layers"][0]["values"][0][0]
+    rows: list[list[float]] = answer["results"][0]["layers"][0]["values"][0][0]
     return rows
 
 

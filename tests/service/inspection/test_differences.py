@@ -53,6 +53,14 @@ def test_units_of_a_dense_layer_are_its_channels_and_other_tensors_have_none() -
     assert of(np.zeros((1, 2, 3)), np.ones((1, 2, 3))).channels == ()
 
 
+def test_channels_may_be_the_last_axis() -> None:
+    a, b = np.zeros((2, 1, 2, 2, 3))
+    b[..., 1] = 4
+    found = difference(a, b, channel_axis=3)
+    assert found is not None
+    assert [(c.channel, c.mean) for c in found.channels] == [(1, 4), (0, 0), (2, 0)]
+
+
 def test_measures_that_are_not_defined_are_none() -> None:
     zeros, ramp = np.zeros((1, 4)), np.arange(4.0)[None]
     assert (of(zeros, ramp).relative, of(zeros, ramp).cosine, of(zeros, ramp).pearson) == (None, None, None)
