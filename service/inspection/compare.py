@@ -146,16 +146,14 @@ def compare(
     Raises UnknownLayerError for a name that means no layer in either network.
     """
     pairing = _paired(query.layers, network_a, network_b)
-    if query.format == "png":
-        layer = _the_one_in_both(pairing, query.layers)
-        pairing = _Pairing([layer], [], [])
-    seen_a = _seen(network_a, [*pairing.both, *pairing.only_in_a], a, query, limits)
+    read_a, read_b = _read(pairing, query)
+    seen_a = _seen(network_a, read_a, a, query, limits)
     stopping.check()
-    seen_b = _seen(network_b, [*pairing.both, *pairing.only_in_b], b, query, limits)
+    seen_b = _seen(network_b, read_b, b, query, limits)
     if query.format == "npz":
-        return as_npz("compare", dict(_arrays(seen_a.layers, seen_b.layers)), max_bytes)
+        return as_npz("compare", dict(_arrays(seen_a.values, seen_b.values)), max_bytes)
     if query.format == "png":
-        return _picture(layer, seen_a, seen_b, query)
+        return _picture(read_a[0], seen_a, seen_b, query)
     return as_json(
         Compare(
             model=model,
@@ -176,12 +174,24 @@ def compare(
 def _paired(names: str, network_a: Network, network_b: Network) -> _Pairing:
     """A layer is compared where either network means it by a name and both have its id."""
     asked = {layer.id for name in names.split(",") for layer in _meant(name, network_a, network_b)}
-    ids_a, ids_b = ([layer.id for layer in network.layers] for network in (network_a, network_b))
+    in_a, in_b = (dict.fromkeys(layer.id for layer in network.layers) for network in (network_a, network_b))
     return _Pairing(
-        both=[id_ for id_ in ids_a if id_ in asked and id_ in ids_b],
-        only_in_a=[id_ for id_ in ids_a if id_ in asked and id_ not in ids_b],
-        only_in_b=[id_ for id_ in ids_b if id_ in asked and id_ not in ids_a],
+        both=[id_ for id_ in in_a if id_ in asked and id_ in in_b],
+        only_in_a=[id_ for id_ in in_a if id_ in asked and id_ not in in_b],
+        only_in_b=[id_ for id_ in in_b if id_ in asked and id_ not in in_a],
     )
+
+
+def _read(pairing: _Pairing, query: CompareQuery) -> tuple[list[str], list[str]]:
+    """The layers whose values the answer needs, of a and of b."""
+    match query.format:
+        case "json":
+            return pairing.both, pairing.both
+        case "npz":
+            return [*pairing.both, *pairing.only_in_a], [*pairing.both, *pairing.only_in_b]
+        case "png":
+            layer = _the_one_in_both(pairing, query.layers)
+            return [layer], [layer]
 
 
 def _meant(name: str, network_a: Network, network_b: Network) -> list[Layer]:
@@ -215,29 +225,32 @@ def _the_one_in_both(pairing: _Pairing, asked: str) -> str:
 
 @dataclass(frozen=True)
 class _Seen:
-    """One side: the values of the asked layers by id, and the answer, where it was asked for and there is one."""
+    """One side: layers and their values by id, and the answer, where it was asked for and there is one."""
 
     network: Network
-    layers: dict[str, np.ndarray]
+    layers: Mapping[str, Layer]
+    values: Mapping[str, np.ndarray]
     answer: Answer | None
 
     def channel_axis(self, id_: str) -> int | None:
-        return channel_axis(self.network, self.network.layer(id_), self.layers[id_].ndim)
+        return channel_axis(self.network, self.layers[id_], self.values[id_].ndim)
 
 
 def _seen(network: Network, ids: Sequence[str], side: Side, query: CompareQuery, limits: ImageLimits) -> _Seen:
-    tensors = {id_: network.layer(id_).output for id_ in ids}
+    by_id = {layer.id: layer for layer in network.layers}
+    layers = {id_: by_id[id_] for id_ in ids}
     scores = network.file.output.name if network.file.output and query.format == "json" else None
-    found = network.values([*tensors.values(), *([scores] if scores else [])], network.input(side.data, limits))
-    layers = {id_: found[tensor] for id_, tensor in tensors.items()}
+    tensors = [*(layer.output for layer in layers.values()), *([scores] if scores else [])]
+    found = network.values(tensors, network.input(side.data, limits))
+    values = {id_: found[layer.output] for id_, layer in layers.items()}
     said = answer(network.file, found[scores], side.activation, query.top) if scores else None
-    return _Seen(network, layers, said)
+    return _Seen(network, layers, values, said)
 
 
-def _arrays(found_a: Mapping[str, np.ndarray], found_b: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(values_a: Mapping[str, np.ndarray], values_b: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """`<id>/a`, `<id>/b` and, where both have one shape, `<id>/difference` (b - a)."""
-    for id_ in dict.fromkeys([*found_a, *found_b]):
-        a, b = found_a.get(id_), found_b.get(id_)
+    for id_ in dict.fromkeys([*values_a, *values_b]):
+        a, b = values_a.get(id_), values_b.get(id_)
         if a is not None:
             yield f"{id_}/a", a
         if b is not None:
@@ -255,7 +268,7 @@ def _subtracted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _picture(id_: str, seen_a: _Seen, seen_b: _Seen, query: CompareQuery) -> Reply:
-    a, b = seen_a.layers[id_], seen_b.layers[id_]
+    a, b = seen_a.values[id_], seen_b.values[id_]
     if a.shape != b.shape:
         shapes = " and ".join("x".join(map(str, values.shape)) for values in (a, b))
         raise InvalidParameterError("layers", id_, f"the two have the shapes {shapes}: ask for format=npz")
@@ -267,14 +280,14 @@ def _picture(id_: str, seen_a: _Seen, seen_b: _Seen, query: CompareQuery) -> Rep
 
 def _layer(id_: str, seen_a: _Seen, seen_b: _Seen) -> LayerComparison:
     stopping.check()
-    a, b = seen_a.layers[id_], seen_b.layers[id_]
+    a, b = seen_a.values[id_], seen_b.values[id_]
     axis = seen_a.channel_axis(id_)
     stated_a, stated_b = layer_statistics(a, axis), layer_statistics(b, axis)
     dead_a, dead_b = (set(stated.dead_channels or ()) for stated in (stated_a, stated_b))
     same_shape = a.shape == b.shape
     return LayerComparison(
         id=id_,
-        kinds=(seen_a.network.layer(id_).kind, seen_b.network.layer(id_).kind),
+        kinds=(seen_a.layers[id_].kind, seen_b.layers[id_].kind),
         a=_values(stated_a),
         b=_values(stated_b),
         difference=difference(a, b, axis),
