@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.errors import InvalidParameterError
 
 MOST_CHANGED = 5
+_SAFE = 1e-140, 1e140  # norms whose squares and products float64 holds
 
 
 class _Frozen(BaseModel):
@@ -62,7 +63,7 @@ def difference(a: np.ndarray, b: np.ndarray, channel_axis: int | None = 1) -> Di
         b=float(second[at]),
         relative=_relative(first, distance),
         cosine=_cosine(first, second),
-        pearson=_pearson(first[kept], second[kept]),
+        pearson=_pearson(first, second) if kept.all() else _pearson(first[kept], second[kept]),
         left_out=kept.size - count,
         channels=tuple(_most_changed(first, distance, kept, channel_axis)),
     )
@@ -92,8 +93,12 @@ def _both_finite(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     return first, second, kept
 
 
+@np.errstate(over="ignore", under="ignore")
 def _norm(values: np.ndarray) -> float:
-    """The Euclidean norm, scaled so that no square can overflow."""
+    """The Euclidean norm. Squares of float32 numbers fit in float64; where others do not, they are scaled first."""
+    length = float(np.sqrt(np.square(values).sum()))
+    if _SAFE[0] < length < _SAFE[1]:
+        return length
     largest = float(np.abs(values).max(initial=0))
     return largest * float(np.sqrt(np.square(values / largest).sum())) if largest else 0.0
 
@@ -109,8 +114,12 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float | None:
     lengths = _norm(a), _norm(b)
     if not all(lengths):
         return None
+    if all(_SAFE[0] < length < _SAFE[1] for length in lengths):
+        cosine = float((a * b).sum()) / lengths[0] / lengths[1]
+    else:
+        cosine = float(((a / lengths[0]) * (b / lengths[1])).sum())
     # Beyond 12 digits there is only the rounding of the sums: equal ones are 1, not 0.9999999999999996.
-    return round(float(((a / lengths[0]) * (b / lengths[1])).sum()), 12)
+    return round(cosine, 12)
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float | None:
