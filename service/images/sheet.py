@@ -26,7 +26,7 @@ from service.images.colours import (
 )
 from service.images.png import rgb_png
 
-ROWS_PER_PAGE = 24
+ROWS_PER_PAGE = 12  # their legend fits into the 4 KiB that proxies keep for the headers of an answer
 CHANNELS_PER_ROW = 8
 
 _CELL_PIXELS = 112
@@ -84,7 +84,7 @@ def sheet(rows: Sequence[Row], page: int = 1) -> Sheet:
     """Each row with its title, its range, and as many of its channels as fit: 8, fewer where maps are large.
 
     Small maps are magnified by a whole number to about 112 pixels; none is made smaller. Colours are a grid's. A page
-    has at most 24 rows. Raises InvalidParameterError for a page that does not exist and for a row without values.
+    has at most 12 rows. Raises InvalidParameterError for a page that does not exist.
     """
     pages = math.ceil(len(rows) / ROWS_PER_PAGE)
     if page not in range(1, pages + 1):
@@ -103,9 +103,7 @@ def sheet(rows: Sequence[Row], page: int = 1) -> Sheet:
 
 def _strip(row: Row, pitch: int, top: int) -> tuple[Pixels, RowLegend]:
     """One row with its title above it; `top` is where it will lie."""
-    count, height, width = row.maps.shape
-    if not row.maps.size:
-        raise InvalidParameterError("layers", row.title, f"{count}x{height}x{width} is empty: ask for another")
+    _, height, width = row.maps.shape
     columns = max(1, _WIDTH_PIXELS // pitch)
     channels = tuple(row.channels[:columns])
     colormap, lows, highs = colour_range(row.maps, row.scale)

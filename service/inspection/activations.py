@@ -3,7 +3,7 @@
 Knows the order of the layers; no values, no shapes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,30 +48,14 @@ class Tap:
 
 def taps(wanted: Sequence[Layer], among: Sequence[Layer], asked: Asked) -> list[Tap]:
     """Where to read each wanted layer; one without an activation has a single place, whatever is asked."""
+    readers = _readers(among)
     found = []
     for layer in wanted:
-        through = activation_of(layer, among)
+        through = _to_activation(layer, readers)
         before = Tap(layer, "before" if through else "none")
         found += [before] if asked != "after" or not through else []
         found += [Tap(layer, "after", through)] if asked != "before" and through else []
     return found
-
-
-def activation_of(layer: Layer, among: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The layers from behind `layer` up to its activation: (relu,), (batch_norm, relu), ...; () where it has none.
-
-    It has one only if nothing else reads what lies between: a sum of two paths has its own, not each path's.
-    """
-    if layer.kind in ACTIVATIONS:
-        return ()
-    readers = [reader for reader in among if layer.output in reader.inputs]
-    if len(readers) != 1:
-        return ()
-    (reader,) = readers
-    if reader.kind in ACTIVATIONS:
-        return (reader,)
-    behind = activation_of(reader, among) if reader.kind in _BETWEEN else ()
-    return (reader, *behind) if behind else ()
 
 
 def scale_mates(tap: Tap, among: Sequence[Layer]) -> list[Tap]:
@@ -79,3 +63,27 @@ def scale_mates(tap: Tap, among: Sequence[Layer]) -> list[Tap]:
     if tap.layer.kind in ACTIVATIONS:
         return [Tap(layer, "none") for layer in among if set(layer.outputs) & set(tap.layer.inputs)]
     return taps([tap.layer], among, "both")
+
+
+def _readers(among: Sequence[Layer]) -> Mapping[str, Sequence[Layer]]:
+    """The layers that read each tensor, by its name."""
+    found: dict[str, list[Layer]] = {}
+    for layer in among:
+        for name in set(layer.inputs):
+            found.setdefault(name, []).append(layer)
+    return found
+
+
+def _to_activation(layer: Layer, readers: Mapping[str, Sequence[Layer]]) -> tuple[Layer, ...]:
+    """The layers from behind `layer` up to its activation: (relu,), (batch_norm, relu), ...; () where it has none.
+
+    It has one only if nothing else reads what lies between: a sum of two paths has its own, not each path's.
+    """
+    behind = readers.get(layer.output, ())
+    if layer.kind in ACTIVATIONS or len(behind) != 1:
+        return ()
+    (reader,) = behind
+    if reader.kind in ACTIVATIONS:
+        return (reader,)
+    further = _to_activation(reader, readers) if reader.kind in _BETWEEN else ()
+    return (reader, *further) if further else ()

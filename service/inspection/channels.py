@@ -41,7 +41,9 @@ def of_channels(values: np.ndarray, axis: int | None, wanted: Picked, layer_id: 
         shape = "x".join(map(str, values.shape))
         raise InvalidParameterError("channel", wanted, f"{layer_id} of shape {shape} has no channels: leave it out")
     if isinstance(wanted, str):
-        return np.asarray(values.mean(axis=axis, keepdims=True, dtype=np.float64), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = values.mean(axis=axis, keepdims=True, dtype=np.float64)
+        return np.asarray(mean, np.result_type(values.dtype, np.float32))
     require_channels(wanted, values.shape[axis], layer_id)
     return values.take(wanted, axis)
 
@@ -60,7 +62,7 @@ def as_maps(layer_id: str, values: np.ndarray, axis: int | None) -> FeatureMaps:
     if values.ndim not in (2, 3, 4) or values.shape[0] != 1:
         shape = "x".join(map(str, values.shape))
         raise InvalidParameterError("layers", layer_id, f"its shape {shape} is no set of maps; ask for format=npz")
-    maps: FeatureMaps = values[0].astype(np.float32, copy=False)
+    maps: FeatureMaps = values[0] if values.dtype.kind == "f" else values[0].astype(np.float32)
     if values.ndim == 2:
         return maps[:, None, None]
     return maps[None] if values.ndim == 3 else np.moveaxis(maps, (axis or 1) - 1, 0)

@@ -47,7 +47,7 @@ def as_text(text: str, media_type: str = "text/plain") -> Reply:
 
 def as_png(picture: Illustration) -> Reply:
     """The legend stands in the PNG too, but a page can read it without looking into chunks."""
-    return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend)))
+    return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend), separators=(",", ":")))
 
 
 def as_npy(name: str, values: np.ndarray, max_bytes: int) -> Reply:

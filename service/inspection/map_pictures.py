@@ -37,6 +37,9 @@ def several_pictures(
     rows = []
     for of_tap in zip(*found, strict=True):
         shown = [_shown(read, picked) for read in of_tap]
+        if len({len(maps) for maps, _ in shown}) > 1:
+            remedy = "the images give it different numbers of channels: send one image"
+            raise InvalidParameterError("layers", of_tap[0].tap.layer.id, remedy)
         channels = shown[0][1] or ordered([maps for maps, _ in shown], order)
         for index, (maps, _) in enumerate(shown):
             image = f", image {index}" if len(found) > 1 else ""
@@ -64,13 +67,18 @@ def ordered(images: Sequence[FeatureMaps], order: Order) -> list[int]:
     """The channels' numbers, those with the largest value over all images first; of equals the lower number."""
     if order == "index":
         return list(range(len(images[0])))
-    values = np.stack(images).astype(np.float64)
-    key = values.mean(axis=(0, 2, 3)) if order == "mean" else values.max(axis=(0, 2, 3))
-    return [int(channel) for channel in np.argsort(-np.nan_to_num(key, nan=-np.inf), kind="stable")]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if order == "mean":
+            keys = np.mean([maps.mean(axis=(1, 2), dtype=np.float64) for maps in images], axis=0)
+        else:
+            keys = np.max([maps.max(axis=(1, 2)) for maps in images], axis=0)
+    return [int(channel) for channel in np.argsort(-np.where(np.isnan(keys), -np.inf, keys), kind="stable")]
 
 
 def _shown(read: Read, picked: Picked | None) -> tuple[FeatureMaps, list[int]]:
     """The layer's maps, or their mean as the only one, and which channels are named."""
+    if not read.values.size:
+        raise InvalidParameterError("layers", read.tap.layer.id, "it has no values for this image: ask for another")
     if isinstance(picked, str):
         return as_maps(read.tap.layer.id, read.picked(picked), read.axis), []
     maps = read.maps
