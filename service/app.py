@@ -23,6 +23,7 @@ from service.api import (
     metrics,
     models,
     page,
+    unit,
 )
 from service.api.departure import ClientDeparture
 from service.api.dependencies import Services, Workers, named_version
@@ -83,7 +84,7 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         inference_protocol.router,
     ):
         app.include_router(router)
-    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
+    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router, unit.router)
     describe_problems(app)
     return app
 
