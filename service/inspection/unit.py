@@ -167,9 +167,9 @@ def _derived_on(
 
 
 def _comparison(ours: Derived, runtime: float, element: int) -> dict[str, float | bool | None]:
-    relative, ulp = _precision(element)
+    relative, ulp, smallest = _precision(element)
     rounding = _ULPS_OF_TERMS * ulp * ours.magnitude
-    allowed = max(relative * abs(runtime), rounding if np.isfinite(rounding) else 0.0)
+    allowed = max(relative * abs(runtime), rounding if np.isfinite(rounding) else 0.0, smallest)
     difference = abs(ours.value - runtime)
     larger = max(abs(ours.value), abs(runtime))
     same = ours.value == runtime or (np.isnan(ours.value) and np.isnan(runtime))
@@ -182,13 +182,13 @@ def _comparison(ours: Derived, runtime: float, element: int) -> dict[str, float 
     }
 
 
-def _precision(element: int) -> tuple[float, float]:
-    """(relative tolerance, unit of the last place) of the type that the runtime computes in."""
+def _precision(element: int) -> tuple[float, float, float]:
+    """(relative tolerance, unit of the last place, smallest normal number) of the type that the runtime computes in."""
     if element == onnx.TensorProto.FLOAT16:
-        return _HALF_TOLERANCE, 2.0**-10
+        return _HALF_TOLERANCE, 2.0**-10, 2.0**-14
     if element == onnx.TensorProto.BFLOAT16:
-        return _BFLOAT_TOLERANCE, 2.0**-7
-    return RELATIVE_TOLERANCE, 2.0**-23
+        return _BFLOAT_TOLERANCE, 2.0**-7, 2.0**-126
+    return RELATIVE_TOLERANCE, 2.0**-23, 2.0**-126
 
 
 def _sight(network: Network, layer: Layer) -> tuple[tuple[Sight, ...] | None, tuple[int, int] | None, int]:

@@ -99,7 +99,7 @@ def _grown(node: onnx.NodeProto, part: onnx.ModelProto, sizes: Mapping[str, int]
         return sum(sizes.get(name, 0) for name in node.input)
     if node.op_type in ("Add", "Sub", "Mul", "Div"):
         return prod(max(sizes.get(name, 1), 1) for name in node.input)
-    return max((sizes.get(name, 0) for name in node.input), default=0)
+    return max([sizes.get(name, 0) for name in node.input], default=0)
 
 
 def _dense_weight(layer: Layer, weight: np.ndarray) -> np.ndarray:
