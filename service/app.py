@@ -16,6 +16,7 @@ from service import __version__
 from service.api import (
     classify,
     feature_maps,
+    filters,
     health,
     inference_protocol,
     layer_shapes,
@@ -84,7 +85,7 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         inference_protocol.router,
     ):
         app.include_router(router)
-    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router, unit.router)
+    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router, filters.router, unit.router)
     describe_problems(app)
     return app
 

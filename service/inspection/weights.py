@@ -4,9 +4,8 @@ ONNX's reference evaluator computes them, never the runtime: what is derived fro
 Knows no image.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from service.errors import UnsupportedModelError, shown
 from service.inspection.graph import Layer
 from service.inspection.prefix_sessions import prefix
+from service.inspection.shapes import UNKNOWN, tensor_types
 
 MAX_COMPUTED_ELEMENTS = 2**28  # 1 GiB of float32; stored weights are bounded by their file
 # What exporters put between a stored weight and its layer. Nothing here loops, draws, or reads beyond its inputs.
@@ -80,26 +80,13 @@ def _refuse_what_is_no_preparation(nodes: Iterable[onnx.NodeProto], names: Seque
 
 
 def _refuse_too_large(part: onnx.ModelProto, names: Sequence[str]) -> None:
-    """By the shapes that can be inferred: a few bytes may ask for any number of elements."""
-    sizes = {t.name: prod(t.dims) for t in part.graph.initializer}
-    for node in part.graph.node:
-        grown = _grown(node, part, sizes)
-        if grown > MAX_COMPUTED_ELEMENTS:
-            raise _not_evaluated(names[0], f"it has {grown:,} elements; at most {MAX_COMPUTED_ELEMENTS:,} are computed")
-        sizes.update(dict.fromkeys(node.output, grown))
-
-
-def _grown(node: onnx.NodeProto, part: onnx.ModelProto, sizes: Mapping[str, int]) -> int:
-    """At most so many elements come out of a node: those of its largest input, or what its shape input asks for."""
-    if node.op_type in ("ConstantOfShape", "Expand"):
-        shape = next((t for t in part.graph.initializer if t.name == node.input[-1]), None)
-        asked: int = MAX_COMPUTED_ELEMENTS + 1 if shape is None else prod(to_array(shape).tolist())
-        return max(asked, sizes.get(node.input[0], 0) if node.op_type == "Expand" else 0)
-    if node.op_type == "Concat":
-        return sum(sizes.get(name, 0) for name in node.input)
-    if node.op_type in ("Add", "Sub", "Mul", "Div"):
-        return prod(max(sizes.get(name, 1), 1) for name in node.input)
-    return max([sizes.get(name, 0) for name in node.input], default=0)
+    """A few bytes may ask for any number of elements."""
+    types = tensor_types(part, None)
+    for tensor in (name for node in part.graph.node for name in node.output):
+        count = types.get(tensor, UNKNOWN).count
+        if count is None or count > MAX_COMPUTED_ELEMENTS:
+            found = "nobody knows how many" if count is None else f"{count:,}"
+            raise _not_evaluated(names[0], f"it takes {found} elements; at most {MAX_COMPUTED_ELEMENTS:,} are computed")
 
 
 def _dense_weight(layer: Layer, weight: np.ndarray) -> np.ndarray:

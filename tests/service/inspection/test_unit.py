@@ -204,7 +204,7 @@ def test_the_parts_add_up_to_the_value() -> None:
     patch, kernel = (np.array(part, np.float64) for part in (work.patch, work.kernel))
     assert np.isnan(patch[:, :2]).all()  # two rows of padding above row 0
     assert work.reads[0] == [None, None, 0, 1, 2]
-    assert np.nansum(patch * kernel) == pytest.approx(np.sum(work.products))
+    assert np.nansum(patch * kernel) == pytest.approx(np.array(work.products).sum())
     assert sum(each.sum for each in work.channel_sums) + (work.bias or 0) == pytest.approx(found.value)
     magnitudes = [abs(each.sum) for each in work.channel_sums]
     assert magnitudes == sorted(magnitudes, reverse=True)
