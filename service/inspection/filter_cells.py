@@ -21,9 +21,10 @@ _LEAVES_IN_PLACE = frozenset({"flatten", "reshape", "dropout", "identity", "cast
 
 @dataclass(frozen=True)
 class Layout:
-    """`cells`: [filters, columns, height, width], in colour with RGB behind. `column`: what a column is, None: one."""
+    """`cells`: [items, columns, height, width], in colour with RGB behind. `column` is None where there is only one."""
 
     cells: np.ndarray
+    item: str
     column: str | None
 
 
@@ -42,17 +43,17 @@ def layout(
     maps = as_maps(layer, weight, table)
     if maps is None:
         plain = weight[_one(chosen, weight, "filter")] if chosen is not None else weight
-        return Layout(plain[:, None, None, :], "all inputs, left to right")
+        return Layout(plain[:, None, None, :], "filter", "all inputs, left to right")
     if input_channel is not None:
-        return Layout(maps[:, _one(input_channel, maps.swapaxes(0, 1), "input_channel")], None)
+        return Layout(maps[:, _one(input_channel, maps.swapaxes(0, 1), "input_channel")], "filter", None)
     if chosen is not None:
-        return Layout(maps[_one(chosen, maps, "filter")].swapaxes(0, 1), None)
+        return Layout(maps[_one(chosen, maps, "filter")].swapaxes(0, 1), "input channel", None)
     if maps.shape[1] == 1:
-        return Layout(maps, None)
+        return Layout(maps, "filter", None)
     if reads_colours(layer, maps, table):
         turned = maps[:, ::-1] if preprocessing.color == "bgr" else maps
-        return Layout(np.moveaxis(turned, 1, -1)[:, None], None)
-    return Layout(maps, "input channel")
+        return Layout(np.moveaxis(turned, 1, -1)[:, None], "filter", None)
+    return Layout(maps, "filter", "input channel")
 
 
 def as_maps(layer: Layer, weight: np.ndarray, table: LayerShapes) -> np.ndarray | None:

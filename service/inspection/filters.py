@@ -99,10 +99,8 @@ def filters(
     before_layer = None if other is None else _filtered(other, name)
     before = None if other is None or before_layer is None else _weights(other, before_layer)
     if before is not None and before["weight"].shape != found["weight"].shape:
-        theirs = "x".join(map(str, before["weight"].shape))
-        raise InvalidParameterError(
-            "with_version", query.with_version, f"its {name} has filters of another shape, {theirs}"
-        )
+        shape = "x".join(map(str, before["weight"].shape))
+        raise InvalidParameterError("with_version", query.with_version, f"its {name} has another shape, {shape}")
     if query.format == "npy":
         return as_npy(f"{layer.id}.weight", found["weight"], max_bytes)
     if query.format == "npz":
@@ -113,29 +111,23 @@ def filters(
     links = _links(url, layer, query.with_version)
     if query.values:
         _refuse_too_many(sum(values.size for values in (*found.values(), *(before or {}).values())), links)
-    return as_json(
-        Filters(
-            **_version(network, layer, found, version, values=query.values),
-            model=model,
-            layer=layer.id,
-            kind=layer.kind,
-            shape=list(found["weight"].shape),
-            axes=_axes(layer, found["weight"]),
-            groups=layer.groups,
-            links=links,
-            **(
-                {}
-                if other is None or before_layer is None or before is None
-                else {
-                    "with_version": VersionFilters(
-                        **_version(other, before_layer, before, query.with_version or 0, values=query.values)
-                    ),
-                    "change": weight_change(before["weight"], found["weight"]),
-                }
-            ),
-        ),
-        only_set=True,
+    beside: dict[str, Any] = {}
+    if other is not None and before_layer is not None and before is not None:
+        theirs = _version(other, before_layer, before, query.with_version or 0, values=query.values)
+        beside["with_version"] = VersionFilters(**theirs)
+        beside["change"] = weight_change(before["weight"], found["weight"])
+    answer = Filters(
+        **_version(network, layer, found, version, values=query.values),
+        model=model,
+        layer=layer.id,
+        kind=layer.kind,
+        shape=list(found["weight"].shape),
+        axes=_axes(layer, found["weight"]),
+        groups=layer.groups,
+        links=links,
+        **beside,
     )
+    return as_json(answer, only_set=True)
 
 
 def _filtered(network: Network, name: str) -> Layer:
@@ -187,13 +179,10 @@ def _picture(
     if query.input_channel is not None and query.filter is not None:
         raise InvalidParameterError("filter", query.filter, "ask for one filter or one input channel, not both")
     table, stated = network.table(), network.file.metadata.preprocessing
-    panels, column = [], None
-    for number, values in ((query.with_version, before), (version, weight)):
-        if values is not None:
-            laid = layout(layer, values, table, stated, query.input_channel, query.filter)
-            panels.append(Panel(f"version {number}", laid.cells))
-            column = laid.column
-    picture = filter_picture(panels, column=column, scale=query.scale, page=query.page)
+    versions = [(version, weight)] if before is None else [(query.with_version, before), (version, weight)]
+    layouts = [layout(layer, values, table, stated, query.input_channel, query.filter) for _, values in versions]
+    panels = [Panel(f"version {number}", laid.cells) for (number, _), laid in zip(versions, layouts, strict=True)]
+    picture = filter_picture(panels, item=layouts[0].item, column=layouts[0].column, scale=query.scale, page=query.page)
     return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend)))
 
 

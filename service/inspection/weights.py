@@ -98,11 +98,12 @@ def _dense_weight(layer: Layer, weight: np.ndarray) -> np.ndarray:
 
 
 def _scaled(values: np.ndarray, factor: object) -> np.ndarray:
-    return values * values.dtype.type(factor) if isinstance(factor, float) and factor != 1 else values
+    scaled: np.ndarray = values * values.dtype.type(factor) if isinstance(factor, float) and factor != 1 else values
+    return scaled
 
 
 def _outputs(layer: Layer, weight: np.ndarray) -> int:
-    return weight.shape[1] * layer.groups if layer.kind == "transposed_conv" else weight.shape[0]
+    return int(weight.shape[1] * layer.groups if layer.kind == "transposed_conv" else weight.shape[0])
 
 
 def _one_per_output(bias: np.ndarray, outputs: int) -> np.ndarray:
