@@ -69,15 +69,18 @@ class VersionFilters(_Frozen):
     bias_values: list[Any] | None = None
 
 
-class Filters(VersionFilters):
-    """The filters of one layer, and of another version where one is asked for."""
-
+class _FilteredLayer(_Frozen):
     model: str
     layer: str
     kind: str
     shape: list[int]
     axes: list[str] = Field(description="what each axis of `shape` is")
     groups: int
+
+
+class Filters(VersionFilters, _FilteredLayer):
+    """The filters of one layer, and of another version where one is asked for."""
+
     with_version: VersionFilters | None = None
     change: WeightChange | None = Field(default=None, description="from with_version to this version")
     links: FilterLinks

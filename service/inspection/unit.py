@@ -63,17 +63,17 @@ class Comparison(_Frozen):
     agrees: bool
 
 
-class Following(Comparison):
-    """A layer that works on this value alone, derived on from our value."""
-
+class _Behind(_Frozen):
     layer: str
     kind: str
     text: str
 
 
-class Unit(Comparison):
-    """One value, how it comes about, and what it sees."""
+class Following(Comparison, _Behind):
+    """A layer that works on this value alone, derived on from our value."""
 
+
+class _Where(_Frozen):
     model: str
     version: int
     layer: str
@@ -83,7 +83,12 @@ class Unit(Comparison):
     channel: int
     y: int | None
     x: int | None
-    text: str = Field(description="the sum written out; of a long one the first terms")
+
+
+class Unit(Comparison, _Where):
+    """One value, how it comes about, and what it sees."""
+
+    text: str = Field(description="the sum written out; of a long one the largest terms")
     work: AnyWork
     followed_by: list[Following] = Field(description="batch normalisation and the activation behind it, if any")
     receptive_field: ReceptiveFieldBox | None = Field(description="null where the graph does not tell")

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from service.inspection.units.derived import (
     MAX_TERMS_IN_TEXT,
+    TERMS_OF_A_LONG_SUM,
     Derived,
     Work,
     largest_first,
@@ -51,7 +52,7 @@ def convolution(
     """`maps`: the input channels of this filter's group, [channels, *axes]; `kernel`: [channels, *kernel]."""
     values, missing = patch(maps, read)
     weights = kernel.astype(np.float64)
-    products = values * weights
+    products = values * weights + 0.0  # no -0
     sums = products.reshape(len(products), -1).sum(axis=1)
     listed = largest_first(sums)
     value = float(sums.sum()) + (bias or 0.0)
@@ -79,7 +80,7 @@ def sum_text(left: np.ndarray, right: np.ndarray, bias: float | None, value: flo
     """Such as `5*11 + 1*4 + 15*5 + 5*2 = 144`; of a long sum the largest products, and how many there are."""
     left, right = left.ravel(), right.ravel()
     every = left.size <= MAX_TERMS_IN_TEXT
-    order = range(left.size) if every else largest_first(left * right)[:MAX_TERMS_IN_TEXT]
+    order = range(left.size) if every else largest_first(left * right)[:TERMS_OF_A_LONG_SUM]
     terms = [f"{number(left[i])}*{number(right[i])}" for i in order]
     if not every:
         terms.append(f"... ({left.size:,} products, the largest first)")

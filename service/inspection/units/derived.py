@@ -7,7 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 MAX_LISTED = 1_000  # single numbers told one by one; the rest as their sum
-MAX_TERMS_IN_TEXT = 12
+MAX_TERMS_IN_TEXT = 32  # a 5x5 kernel or a 3x3 one on colours is written out
+TERMS_OF_A_LONG_SUM = 12
 
 
 class Work(BaseModel):
