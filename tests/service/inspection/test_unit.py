@@ -113,7 +113,7 @@ def test_any_transposed_convolution(
     st.booleans(),
     st.integers(6, 9),
 )
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_any_pooling(operator: str, window: dict[str, Any], ceil_mode: bool, include_pad: bool, side: int) -> None:
     attributes = window | {"ceil_mode": int(ceil_mode and window["auto_pad"] == "NOTSET")}
     if operator == "AveragePool":
@@ -122,7 +122,7 @@ def test_any_pooling(operator: str, window: dict[str, Any], ceil_mode: bool, inc
 
 
 @given(st.sampled_from([1, 3, 5, 7]), st.integers(1, 9), st.floats(1e-4, 2), st.floats(0.3, 1), st.floats(1, 2))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_any_local_response_norm(size: int, channels: int, alpha: float, beta: float, bias: float) -> None:
     stage = networks.plain("LRN", "layer", size=size, alpha=alpha, beta=beta, bias=bias)
     agree(behind_a_stem(stage, channels, 4))
@@ -142,6 +142,49 @@ def test_softmax_over_any_axis_in_old_files_and_new(operator: str, axis: int, op
     made = networks.chain([networks.conv("stem", 3, 3, 1), networks.plain(operator, "layer", axis=axis)], (1, 3, 4, 5))
     made.opset_import[0].version = opset
     agree(inspected.network(made))
+
+
+def test_half_precision_is_judged_by_its_own_rounding() -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"], pads=[1] * 4),
+        helper.make_node("Flatten", ["conv"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "d"], ["out"], transB=1),
+    ]
+    random = np.random.default_rng(0)
+    values = {"w": random.normal(size=(4, 3, 3, 3)), "d": random.normal(size=(5, 4 * 36)) / 100}
+    halves = {name: value.astype(np.float16) for name, value in values.items()}
+    made = networks.network(nodes, {"image": (1, 3, 6, 6)}, ["out"], values=halves, dtype=TensorProto.FLOAT16)
+    made.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", TensorProto.FLOAT16, [1, 5]))
+    network = inspected.network(made)
+    for layer in ("conv_1", "dense_1"):
+        agree(network, layer)
+        place = next(places(network, layer))
+        assert unit(network, layer, **place).allowed_difference > 1e-4 * abs(unit(network, layer, **place).runtime or 0)
+
+
+def test_what_overflows_in_the_runtime_is_said_to_differ() -> None:
+    node = helper.make_node("Conv", ["image", "w"], ["conv"])
+    values = {"w": np.full((1, 3, 1, 1), 3e38, np.float32)}
+    network = inspected.network(networks.network([node], {"image": (1, 3, 2, 2)}, ["conv"], values=values))
+    bright = np.full((3, 2, 2), 2, np.float32)
+    found = derived_unit(network, "conv_1", bright, UnitQuery(channel=0, y=0, x=0))
+    assert found.value == pytest.approx(3 * 2 * 3e38, rel=1e-6)
+    assert (found.runtime, found.relative_difference, found.agrees) == (None, None, False)
+
+
+def test_a_dense_layer_on_the_last_axis_of_a_map_takes_a_row_and_a_column() -> None:
+    nodes = [
+        helper.make_node("Transpose", ["image"], ["nhwc"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["nhwc", "w"], ["mixed"]),
+        helper.make_node("Add", ["mixed", "b"], ["out"]),
+    ]
+    weights = {"w": (3, 5), "b": (5,)}
+    network = inspected.network(networks.network(nodes, {"image": (1, 3, 4, 6)}, ["out"], weights=weights))
+    dense = next(layer.id for layer in network.layers if layer.kind == "dense")
+    for place in ({"channel": 0, "y": 0, "x": 0}, {"channel": 4, "y": 3, "x": 5}):
+        found = unit(network, dense, **place)
+        assert found.agrees
+        assert (found.channel, found.y, found.x) == (place["channel"], place["y"], place["x"])
 
 
 def test_batch_norm_and_a_clip_with_bounds_in_the_file() -> None:
