@@ -3,7 +3,7 @@
 Knows layers and their shapes; draws nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,7 +13,9 @@ import numpy as np
 from service.errors import InvalidParameterError
 from service.images.preprocessing import Preprocessing
 from service.inspection.graph import Layer
-from service.inspection.layer_table import LayerRow, LayerShapes
+from service.inspection.shapes import UNKNOWN, TensorType
+
+Types = Mapping[str, TensorType]
 
 # Layers that leave every value where it is, between a flatten and the dense layer behind it.
 _LEAVES_IN_PLACE = frozenset({"flatten", "reshape", "dropout", "identity", "cast"})
@@ -29,18 +31,19 @@ class Layout:
 
 
 def layout(
+    layers: Sequence[Layer],
     layer: Layer,
     weight: np.ndarray,
-    table: LayerShapes,
+    types: Types,
     preprocessing: Preprocessing,
     input_channel: int | None,
     chosen: int | None,
 ) -> Layout:
     """The first layer on colours in colour, one input alone as one cell per filter, else a row of cells per filter.
 
-    `input_channel` shows that input of every filter, `chosen` all inputs of that filter.
+    `layers` are the whole network's. `input_channel` shows that input of every filter, `chosen` all of that filter.
     """
-    maps = as_maps(layer, weight, table)
+    maps = as_maps(layers, layer, weight, types)
     if maps is None:
         plain = weight[_one(chosen, weight, "filter")] if chosen is not None else weight
         return Layout(plain[:, None, None, :], "filter", "all inputs, left to right")
@@ -50,17 +53,17 @@ def layout(
         return Layout(maps[_one(chosen, maps, "filter")].swapaxes(0, 1), "input channel", None)
     if maps.shape[1] == 1:
         return Layout(maps, "filter", None)
-    if reads_colours(layer, maps, table):
+    if maps.shape[1] == 3 and layer.groups == 1 and _reads_the_picture(layers, layer):
         turned = maps[:, ::-1] if preprocessing.color == "bgr" else maps
         return Layout(np.moveaxis(turned, 1, -1)[:, None], "filter", None)
     return Layout(maps, "filter", "input channel")
 
 
-def as_maps(layer: Layer, weight: np.ndarray, table: LayerShapes) -> np.ndarray | None:
+def as_maps(layers: Sequence[Layer], layer: Layer, weight: np.ndarray, types: Types) -> np.ndarray | None:
     """[filters, inputs, height, width]: of a dense layer too, where its inputs are flattened maps; else None."""
     if layer.kind != "dense":
         return weight if weight.ndim == 4 else weight[:, :, None] if weight.ndim == 3 else None
-    flattened = _flattened(layer, weight.shape[1], table)
+    flattened = _flattened(layers, layer, weight.shape[1], types)
     if flattened is None:
         return None
     sizes, channels_last = flattened
@@ -68,38 +71,43 @@ def as_maps(layer: Layer, weight: np.ndarray, table: LayerShapes) -> np.ndarray 
     return np.moveaxis(maps, -1, 1) if channels_last else maps
 
 
-def reads_colours(layer: Layer, maps: np.ndarray, table: LayerShapes) -> bool:
-    """Whether the layer's three inputs are the picture's colours: only preprocessing comes before it."""
-    rows = {row.id: row for row in table.layers}
-    reads = rows[layer.id].inputs if layer.id in rows else ()
-    first = all(name not in rows or rows[name].stage == "preprocessing" for name in reads)
-    return maps.shape[1] == 3 and layer.groups == 1 and first
+def _reads_the_picture(layers: Sequence[Layer], layer: Layer) -> bool:
+    """Whether nothing of the network itself comes before the layer: its three inputs are the picture's colours."""
+    makers = _makers(layers)
+    pending = list(layer.inputs)
+    while pending:
+        maker = makers.get(pending.pop())
+        if maker is not None and maker.stage == "network":
+            return False
+        pending += maker.inputs if maker is not None else ()
+    return True
 
 
-def _flattened(layer: Layer, inputs: int, table: LayerShapes) -> tuple[tuple[int, ...], bool] | None:
+def _flattened(layers: Sequence[Layer], layer: Layer, inputs: int, types: Types) -> tuple[tuple[int, ...], bool] | None:
     """The sizes that the dense layer's inputs had before they were flattened, and whether channels were the last."""
-    rows = {row.id: row for row in table.layers}
-    row = rows.get(layer.id)
-    while row is not None and len(row.inputs) == 1:
-        row = rows.get(row.inputs[0])
-        if row is None or row.kind not in _LEAVES_IN_PLACE:
-            return None
-        sizes = tuple(size for size in (row.input_shape or ())[1:] if size is not None)
-        if len(sizes) == 3 and row.output_shape != row.input_shape:
-            last = _channels_last(row, sizes, rows)
+    makers = _makers(layers)
+    tensor = layer.inputs[0] if layer.inputs else ""
+    while (maker := makers.get(tensor)) is not None and maker.kind in _LEAVES_IN_PLACE and maker.inputs:
+        tensor = maker.inputs[0]
+        before = types.get(tensor, UNKNOWN).dims or ()
+        sizes = tuple(size for size in before[1:] if size is not None)
+        if len(sizes) == 3 and types.get(maker.output, UNKNOWN).dims != before:
+            last = _channels_last(makers.get(tensor), sizes)
             plane = sizes[:2] if last else sizes[1:]
             return (sizes, last) if prod(sizes) == inputs and prod(plane) > 1 else None
     return None
 
 
-def _channels_last(row: LayerRow, sizes: tuple[int, ...], rows: Mapping[str, LayerRow]) -> bool:
+def _channels_last(maker: Layer | None, sizes: tuple[int, ...]) -> bool:
     """Turned right before the flatten, as Keras has them, or never turned since the picture."""
-    before = rows.get(row.inputs[0])
-    if before is not None and before.kind == "transpose":
-        dims = before.input_shape or ()
-        return len(dims) == 4 and (*dims[2:], dims[1]) == sizes
-    untouched = before is None or (before.stage == "preprocessing" and before.kind != "transpose")
+    if maker is not None and maker.kind == "transpose":
+        return maker.integers("perm") == (0, 2, 3, 1)
+    untouched = maker is None or maker.stage == "preprocessing"
     return untouched and sizes[2] in (1, 3) and sizes[0] not in (1, 3)
+
+
+def _makers(layers: Sequence[Layer]) -> dict[str, Layer]:
+    return {tensor: layer for layer in layers for tensor in layer.outputs}
 
 
 def _one(index: int, axis: np.ndarray, name: str) -> slice:

@@ -20,6 +20,7 @@ from service.inspection.filter_statistics import (
 )
 from service.inspection.folds import fold
 from service.inspection.forms import Reply, as_json, as_npy, as_npz
+from service.inspection.geometry import geometry
 from service.inspection.graph import Layer
 from service.inspection.network import Network
 from service.inspection.units.derived import nested
@@ -181,9 +182,12 @@ def _picture(
 ) -> Reply:
     if query.input_channel is not None and query.filter is not None:
         raise InvalidParameterError("filter", query.filter, "ask for one filter or one input channel, not both")
-    table, stated = network.table(), network.file.metadata.preprocessing
+    types, stated = geometry(network).types, network.file.metadata.preprocessing
     versions = [(version, weight)] if before is None else [(query.with_version, before), (version, weight)]
-    layouts = [layout(layer, values, table, stated, query.input_channel, query.filter) for _, values in versions]
+    layouts = [
+        layout(network.layers, layer, values, types, stated, query.input_channel, query.filter)
+        for _, values in versions
+    ]
     panels = [Panel(f"version {number}", laid.cells) for (number, _), laid in zip(versions, layouts, strict=True)]
     picture = filter_picture(panels, item=layouts[0].item, column=layouts[0].column, scale=query.scale, page=query.page)
     return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend)))

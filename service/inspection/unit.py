@@ -13,11 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.arrays import NetworkInput
 from service.images.decoding import ImageLimits
 from service.inspection.forms import Reply, as_json
+from service.inspection.geometry import geometry
 from service.inspection.graph import Layer
-from service.inspection.input_size import picture
 from service.inspection.network import Network
-from service.inspection.shapes import UNKNOWN, tensor_types
-from service.inspection.sight import Sight, views
+from service.inspection.shapes import UNKNOWN
 from service.inspection.units.convolution import ConvolutionWork
 from service.inspection.units.dense import DenseWork
 from service.inspection.units.derived import Derived
@@ -112,7 +111,8 @@ def derived_unit(
     output = values[layer.output]
     index = place(layer, output.shape, {"channel": query.channel, "y": query.y, "x": query.x})
     ours = derived(Asked(network.file.model, layer, tuple(values[name] for name in layer.inputs), index))
-    view, size, element = _sight(network, layer)
+    around = geometry(network)
+    element = around.types.get(layer.output, UNKNOWN).element
     coordinates = _coordinates(layer, index)
     return Unit(
         **_comparison(ours, float(output[index]), element),
@@ -126,7 +126,7 @@ def derived_unit(
         text=ours.text,
         work=ours.work,
         followed_by=_derived_on(network, after, coordinates["channel"] or 0, index, ours, values, element),
-        receptive_field=receptive_box(view, index, size),
+        receptive_field=receptive_box(around.views.get(layer.output), index, around.size),
     )
 
 
@@ -194,13 +194,3 @@ def _precision(element: int) -> tuple[float, float, float]:
     if element == onnx.TensorProto.BFLOAT16:
         return _BFLOAT_TOLERANCE, 2.0**-7, 2.0**-126
     return RELATIVE_TOLERANCE, 2.0**-23, 2.0**-126
-
-
-def _sight(network: Network, layer: Layer) -> tuple[tuple[Sight, ...] | None, tuple[int, int] | None, int]:
-    """The receptive fields of the layer's units, the received picture's size, and the type of its output."""
-    stated, model = network.file.metadata.preprocessing, network.file.model
-    image = picture(model, network.layers, None, stated.height, stated.width)
-    types = tensor_types(model, image)
-    view = views(network.layers, types, image).get(layer.output)
-    whole = None if image is None or len(image.axes) != 2 else (stated.height, stated.width)
-    return view, whole, types.get(layer.output, UNKNOWN).element

@@ -241,11 +241,15 @@ def _combined(asked: Asked) -> Derived:
     return elementwise.combined(kind, values)
 
 
-def _operands(asked: Asked) -> list[str]:
+def _operands(asked: Asked) -> Sequence[str]:
+    """As the node has them, also the same one twice; where it reads copies (Identity) the order of a sum is free."""
     node = next(node for node in asked.model.graph.node if asked.layer.output in node.output)
-    if set(node.input) - {*asked.layer.inputs, *asked.layer.weights}:
+    known = [*asked.layer.inputs, *asked.layer.weights]
+    if set(node.input) <= set(known):
+        return list(node.input)
+    if asked.layer.kind not in ("add", "mul") or len(known) != len(node.input):
         raise refused(asked.layer, "it is made of several operators")
-    return list(node.input)
+    return known
 
 
 def _unbatched(constant: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -14,6 +14,7 @@ from service.errors import AnswerTooLargeError, InvalidParameterError
 from service.inspection.filter_cells import as_maps, filters_first, layout
 from service.inspection.filters import FiltersQuery, filters
 from service.inspection.folds import fold
+from service.inspection.geometry import geometry
 from service.inspection.graph import layers
 from service.inspection.network import Network
 from tests import inspected, networks
@@ -106,9 +107,9 @@ def test_the_filters_of_a_network_that_takes_bgr_are_turned() -> None:
     network = inspected.network(networks.chain([networks.conv("first", 1, 3, 1)], (1, 3, 4, 4)))
     stated = network.file.metadata.preprocessing
     weight = np.array([3, 2, 1], np.float32).reshape(1, 3, 1, 1)
-    layer, table = network.layer("first"), network.table()
-    rgb = layout(layer, weight, table, stated, None, None).cells
-    bgr = layout(layer, weight, table, stated.model_copy(update={"color": "bgr"}), None, None).cells
+    layer, types = network.layer("first"), geometry(network).types
+    turned = stated.model_copy(update={"color": "bgr"})
+    rgb, bgr = (layout(network.layers, layer, weight, types, each, None, None).cells for each in (stated, turned))
     assert rgb.ravel().tolist() == [3, 2, 1]
     assert bgr.ravel().tolist() == [1, 2, 3]
 
@@ -116,7 +117,7 @@ def test_the_filters_of_a_network_that_takes_bgr_are_turned() -> None:
 def test_a_dense_layer_behind_a_flatten_is_shown_as_the_maps_it_reads() -> None:
     dense = MNIST[1].layer("dense")
     weight = initializer(MNIST[1], "dense.weight")
-    maps = as_maps(dense, weight, MNIST[1].table())
+    maps = as_maps(MNIST[1].layers, dense, weight, geometry(MNIST[1]).types)
     assert maps is not None
     assert maps.shape == (10, 96, 3, 3)
     assert maps[4, 7, 2, 1] == weight[4, 7 * 9 + 2 * 3 + 1]
@@ -130,7 +131,7 @@ def test_a_dense_layer_on_the_pixels_is_shown_as_pictures() -> None:
     model = networks.network(nodes, {"image": (1, 8, 6, 1)}, ["out"], weights={"w": (10, 48)})
     network = inspected.network(model)
     weight = initializer(network, "w")
-    maps = as_maps(network.layers[-1], weight, network.table())
+    maps = as_maps(network.layers, network.layers[-1], weight, geometry(network).types)
     assert maps is not None
     assert maps.shape == (10, 1, 8, 6)
     assert maps[3, 0, 5, 2] == weight[3, 5 * 6 + 2]
@@ -146,7 +147,7 @@ def test_keras_flattens_rows_before_channels() -> None:
     weights = {"c": (5, 3, 1, 1), "w": (2, 5 * 4 * 6)}
     network = inspected.network(networks.network(nodes, {"image": (1, 3, 4, 6)}, ["out"], weights=weights))
     weight = initializer(network, "w")
-    maps = as_maps(network.layers[-1], weight, network.table())
+    maps = as_maps(network.layers, network.layers[-1], weight, geometry(network).types)
     assert maps is not None
     assert maps.shape == (2, 5, 4, 6)
     assert maps[1, 3, 2, 4] == weight[1, (2 * 6 + 4) * 5 + 3]
