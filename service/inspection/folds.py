@@ -7,7 +7,6 @@ import onnx
 from service.engine.model_metadata import ManifestLayer
 from service.inspection.constants import constants_of, weight_names
 from service.inspection.graph import Layer
-from service.inspection.layer_names import name_from_weight
 
 _RULE = "pkg.onnxscript.rewriter.rule_name"  # written by torch.onnx, which optimizes with onnxscript
 _RENAMED = "onnx::"  # torch's earlier exporter names a weight so once it has computed it anew
@@ -24,7 +23,8 @@ def fold(model: onnx.ModelProto, manifest: Sequence[ManifestLayer], layer: Layer
         return "the exporter has folded the batch normalisation behind it into these weights"
     if layer.kind != "dense" and any(name.startswith(_RENAMED) for name in stored):
         return "the exporter has computed these weights anew, most likely with a batch normalisation folded in"
-    module = next(filter(None, map(name_from_weight, stored)), None)
+    named = (name.removesuffix("_quantized") for name in stored)
+    module = next((name.removesuffix(".weight") for name in named if name.endswith(".weight")), None)
     stated = next((each.id for each in manifest if each.tensor in layer.outputs), None)
     if module is not None and stated is not None and module != stated:
         return f"these are the weights of {module} with {stated} folded in"
