@@ -17,6 +17,7 @@ from service.api import (
     classify,
     compare,
     feature_maps,
+    filters,
     health,
     inference_protocol,
     layer_shapes,
@@ -26,6 +27,7 @@ from service.api import (
     page,
     received,
     shift,
+    unit,
 )
 from service.api.departure import ClientDeparture
 from service.api.dependencies import Services, Workers, named_version
@@ -94,6 +96,8 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         layer_shapes.router,
         compare.router,
         shift.router,
+        filters.router,
+        unit.router,
     )
     describe_problems(app)
     return app
