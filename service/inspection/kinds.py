@@ -21,6 +21,9 @@ _FIELD_WORDS = {
     "RNN": "rnn",
     "Sum": "add",
     "Upsample": "resize",
+    "Swish": "silu",
+    "DepthToSpace": "pixel_shuffle",
+    "SpaceToDepth": "pixel_unshuffle",
     "Squeeze": "reshape",
     "Unsqueeze": "reshape",
     "MatMul": "matmul",
@@ -28,6 +31,45 @@ _FIELD_WORDS = {
     "QLinearMatMul": "quantized_matmul",
 }
 _STANDARD_DOMAINS = ("", "ai.onnx")
+
+# Classes of torch.nn that are several nodes in a file, by what a person calls them.
+_MODULE_WORDS = {
+    "LocalResponseNorm": "local_response_norm",
+    "LayerNorm": "layer_norm",
+    "GroupNorm": "group_norm",
+    "InstanceNorm1d": "instance_norm",
+    "InstanceNorm2d": "instance_norm",
+    "InstanceNorm3d": "instance_norm",
+    "RMSNorm": "rms_norm",
+    "ChannelShuffle": "channel_shuffle",
+    "PixelShuffle": "pixel_shuffle",
+    "PixelUnshuffle": "pixel_unshuffle",
+    "GELU": "gelu",
+    "SiLU": "silu",
+    "Mish": "mish",
+    "Hardswish": "hard_swish",
+    "Hardsigmoid": "hard_sigmoid",
+    "Hardtanh": "clip",
+    "ReLU6": "relu6",
+    "LeakyReLU": "leaky_relu",
+    "PReLU": "prelu",
+    "RReLU": "leaky_relu",
+    "ELU": "elu",
+    "CELU": "celu",
+    "SELU": "selu",
+    "GLU": "glu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Softshrink": "softshrink",
+    "Hardshrink": "hardshrink",
+    "Tanhshrink": "tanhshrink",
+    "LogSigmoid": "log_sigmoid",
+    "Threshold": "thresholded_relu",
+    "Softmax": "softmax",
+    "Softmin": "softmin",
+    "LogSoftmax": "log_softmax",
+    "Softmax2d": "softmax",
+}
 
 
 def kind_of(op_type: str, domain: str = "") -> str:
@@ -38,6 +80,11 @@ def kind_of(op_type: str, domain: str = "") -> str:
     if domain not in _STANDARD_DOMAINS:
         return _snake_case(f"{domain}_{op_type}" if has(op_type) else op_type)
     return _FIELD_WORDS.get(op_type) or _snake_case(op_type)
+
+
+def kind_of_module(class_name: str) -> str | None:
+    """What a class of torch.nn is called that a file may hold as several nodes; None for every other."""
+    return _MODULE_WORDS.get(class_name)
 
 
 def _snake_case(name: str) -> str:
