@@ -101,6 +101,11 @@ def _over_features(match: Match, graph: Graph, _scope: Scope) -> bool:
     return axes is not None and (len(axes) == 1 or (axes == set(range(-len(axes), 0)) and len(axes) > 2))
 
 
+def _says_batch_norm(match: Match, _graph: Graph, _scope: Scope) -> bool:
+    """TensorFlow calls the arithmetic of a batch normalisation so."""
+    return all("/batchnorm/" in node.name for node in match.nodes.values())
+
+
 _RULES: Mapping[Condition, Rule] = {
     "per_channel": _per_channel,
     "bias_of_conv": _bias_of_conv,
@@ -109,4 +114,5 @@ _RULES: Mapping[Condition, Rule] = {
     "odd_window": _odd_window,
     "over_space": _over_space,
     "over_features": _over_features,
+    "says_batch_norm": _says_batch_norm,
 }

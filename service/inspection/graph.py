@@ -14,7 +14,6 @@ from service.engine.model_metadata import ManifestLayer
 from service.errors import UnknownLayerError
 from service.inspection.constants import Setting, image_inputs, weight_names
 from service.inspection.exporter_names import (
-    KerasNames,
     first,
     inserted_by_tf2onnx,
     layer_of_weight,
@@ -154,11 +153,17 @@ def _own_names(step: Step, found: Grouped, stated: Mapping[str, str]) -> Iterato
     tensors = (*reversed(step.outputs), *(name for node in reversed(step.nodes) for name in node.output))
     yield url_safe(next((stated[tensor] for tensor in tensors if tensor in stated), ""))
     weight = first(_weight_names(step, found))
-    scope = first(scope_of(node, found.names) for node in reversed(step.nodes))
-    # A batch normalisation that was folded into a convolution leaves its own scope there.
-    trusted = _says_one_layer(step, found.names) and not _folded(step, found)
-    yield from (_safe(name) for name in ((scope, weight) if trusted else (weight, scope)))
+    scope = None if _is_inserted(step, found) else first(scope_of(node, found.names) for node in reversed(step.nodes))
+    # A folded batch normalisation leaves its own scope at the convolution; a function called with a module's weight
+    # has the scope of the module around it.
+    within = weight is not None and scope is not None and weight.startswith(f"{scope}.")
+    yield from map(_safe, (weight, scope) if within or _folded(step, found) else (scope, weight))
     yield _safe(first(_telling(step)))
+
+
+def _is_inserted(step: Step, found: Grouped) -> bool:
+    """Nodes that tf2onnx put there are called after a neighbour."""
+    return found.names is not None and all(map(inserted_by_tf2onnx, step.nodes)) and not step.weights[1:]
 
 
 def _weight_names(step: Step, found: Grouped) -> Iterator[str | None]:
@@ -167,12 +172,6 @@ def _weight_names(step: Step, found: Grouped) -> Iterator[str | None]:
     if found.names is not None:
         yield from map(found.names.layer, made_from)
     yield from (layer_of_weight(name, bias=True) for name in made_from)
-
-
-def _says_one_layer(step: Step, names: KerasNames | None) -> bool:
-    """Whether the scope is that of this very layer, and not of a block that it is a part of."""
-    module = module_of(step.nodes[-1])
-    return module.class_name is not None if module else names is not None
 
 
 def _telling(step: Step) -> Iterator[str | None]:

@@ -7,6 +7,26 @@ import re
 from collections.abc import Iterable, Sequence
 
 _MAX_LENGTH = 200
+# A block is called after its layers, else after where its branches meet.
+_JOINING = frozenset({"add", "concat"})
+_ARITHMETIC = frozenset(
+    {
+        "mul",
+        "sub",
+        "div",
+        "pow",
+        "sqrt",
+        "cast",
+        "transpose",
+        "reshape",
+        "flatten",
+        "expand",
+        "slice",
+        "split",
+        "gather",
+    }
+    | {"pad", "tile", "where", "reduce_mean", "reduce_sum"}
+)
 
 
 def url_safe(name: str) -> str | None:
@@ -19,18 +39,23 @@ def unique_ids(candidates: Sequence[Sequence[str | None]], kinds: Sequence[str])
     """One id per layer: its first name that is not None. Of a name met again the kind is added, else `-2`, `-3`, ...
 
     Each layer brings its names in order of trust, the last one never None. A more trusted kind of name is given out
-    before a less trusted one, so a counted name never takes a manifest's. Time grows with the number of layers.
+    before a less trusted one, so a counted name never takes a manifest's; and the name of a block goes to a layer that
+    computes something before one that only moves numbers. Time grows with the number of layers.
     """
     chosen = [next((rank, name) for rank, name in enumerate(names) if name) for names in candidates]
     taken: dict[str, int] = {}
     owners: dict[str, str] = {}
     ids = [""] * len(chosen)
-    for layer in sorted(range(len(chosen)), key=lambda index: chosen[index][0]):
+    for layer in sorted(range(len(chosen)), key=lambda index: (chosen[index][0], _modesty(kinds[index]))):
         name, kind = chosen[layer][1], kinds[layer]
-        if owners.setdefault(name, kind) != kind:  # one module that computes several things
+        if owners.setdefault(name, kind) != kind:
             name = f"{name}.{kind}"
         ids[layer] = _free(name, taken)
     return ids
+
+
+def _modesty(kind: str) -> int:
+    return 2 if kind in _ARITHMETIC else 1 if kind in _JOINING else 0
 
 
 def unique_aliases(ids: Sequence[str], candidates: Sequence[Sequence[str | None]]) -> list[tuple[str, ...]]:

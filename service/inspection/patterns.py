@@ -19,7 +19,14 @@ from typing import Literal
 
 # What the formula leaves open; each is a function of `service.inspection.conditions`.
 Condition = Literal[
-    "per_channel", "bias_of_conv", "bias_of_dense", "same_scope", "odd_window", "over_features", "over_space"
+    "per_channel",
+    "bias_of_conv",
+    "bias_of_dense",
+    "same_scope",
+    "odd_window",
+    "over_features",
+    "over_space",
+    "says_batch_norm",
 ]
 
 
@@ -97,6 +104,8 @@ PATTERNS = (
     Pattern("batch_norm", "Add(Mul(Sub(x, mean), scale), shift)", ("per_channel",)),
     Pattern("batch_norm", "Add(Mul(x, scale), shift)", ("per_channel",)),
     Pattern("batch_norm", "Sub(Mul(x, scale), shift)", ("per_channel",)),
+    # an exporter leaves out a scale of ones and a shift of zeros
+    Pattern("batch_norm", "Mul(x, scale) | Add(x, shift)", ("per_channel", "says_batch_norm")),
     # convolutions and dense layers whose bias, or whose flattening to a matrix, is apart
     Pattern("conv", "Add(Conv(x, weight), bias)", ("bias_of_conv",)),
     Pattern("transposed_conv", "Add(ConvTranspose(x, weight), bias)", ("bias_of_conv",)),

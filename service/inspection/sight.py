@@ -133,7 +133,7 @@ def _pooled_whole(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     return _whole(layer, view, before, after) if len(before) == len(after) else _reduced(layer, view, before, after)
 
 
-def _shuffled_pixels(layer: Layer, view: View, before: Dims, after: Dims) -> View:
+def _shuffled_pixels(_layer: Layer, view: View, before: Dims, after: Dims) -> View:
     """Pixel shuffle enlarges as a nearest-neighbour resize does; its inverse is a window as wide as its stride."""
     if view is None or len(before) != len(after):
         return None
