@@ -23,7 +23,7 @@ _SETTING_INPUTS = frozenset({"pads", "axes", "scales", "sizes", "starts", "ends"
 _KEEPS_NUMBERS = frozenset({"Identity", "Cast", "CastLike", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 _KEEPS_COUNT = _KEEPS_NUMBERS | {"Transpose", "DequantizeLinear", "Sqrt", "Reciprocal", "Neg"}
 _COMBINES = frozenset({"Add", "Sub", "Mul", "Div", "Pow"})
-_NUMBER_OPERATORS: Mapping[str, Callable[[float], float]] = {
+_NUMBER_OPERATORS: Mapping[str, Callable[[int | float], int | float]] = {
     "Sqrt": lambda value: sqrt(value) if value >= 0 else 0.0,
     "Neg": lambda value: -value,
     "Reciprocal": lambda value: 1 / value if value else 0.0,
@@ -96,9 +96,9 @@ def settings_of(node: onnx.NodeProto, constants: Constants, opset: int) -> dict[
     return {name: value for name, value in values.items() if value is not None}
 
 
-def number(name: str, constants: Constants) -> float | None:
+def number(name: str, constants: Constants) -> int | float | None:
     """The value of a constant with one element, None for anything else."""
-    applied: list[Callable[[float], float]] = []
+    applied: list[Callable[[int | float], int | float]] = []
     for _ in range(_MAX_WEIGHT_STEPS):
         tensor, node = _tensor(name, constants), constants.computed.get(name)
         if tensor is not None or node is None or not node.input:
@@ -196,13 +196,13 @@ def _tensor(name: str, constants: Constants) -> onnx.TensorProto | None:
     return attribute.t if attribute.type == onnx.AttributeProto.TENSOR else None
 
 
-def _attribute_number(node: onnx.NodeProto | None) -> float | None:
+def _attribute_number(node: onnx.NodeProto | None) -> int | float | None:
     """A Constant node may hold its number without a tensor."""
     value = _attribute_value(node.attribute[0]) if node is not None and node.attribute else None
     return value if isinstance(value, int | float) else None
 
 
-def _lone_number(tensor: onnx.TensorProto) -> float | None:
+def _lone_number(tensor: onnx.TensorProto) -> int | float | None:
     if tensor.data_location == onnx.TensorProto.EXTERNAL or any(size != 1 for size in tensor.dims):
         return None
     try:

@@ -20,7 +20,7 @@ _MAX_PARTS = 64
 # Modules of torch.nn that compute one thing. Containers, attention and recurrent layers are several.
 _LEAF_MODULES = re.compile(
     r"torch\.nn\.modules\.(conv|linear|batchnorm|instancenorm|normalization|activation|pooling|padding|dropout|flatten"
-    r"|pixelshuffle|channelshuffle|upsampling)\.(?!MultiheadAttention$|Flatten$|Unflatten$)(?P<name>\w+)"
+    r"|pixelshuffle|channelshuffle|upsampling)\.(?!MultiheadAttention$|Unflatten$)(?P<name>\w+)"
 )
 # What TensorFlow's own operations are called inside the scope of a Keras layer.
 _TENSORFLOW_SCOPES = re.compile(
@@ -130,18 +130,19 @@ def _names_in(text: str) -> tuple[str, ...]:
 
 # --- weights and nodes named by themselves
 
+# `gpu_0/` is where Caffe2 trained it, `param_` what Chainer puts before.
+_PREFIX = re.compile(r"^(gpu_\d+/|param_(?=\w+_[Wb]$|\w+_(gamma|beta)$))")
 # The parameter's own word behind the layer's name: PyTorch, Paddle (`conv2d_0.w_0`), Caffe2 (`res2_0_branch2a_bn_s_0`),
 # MXNet and Chainer (`conv0_weight`, `conv1/W`), Keras and TensorFlow (`conv1/kernel`), ONNX exporters that merge.
 _PARAMETER = re.compile(
-    r"(?P<layer>.+?)(\.(weight|w_\d+)|_(w|s|weight|gamma)(_\d+)?|/(kernel|gamma|W|weight|depthwise_kernel))(:\d+)?"
+    r"(?P<layer>.+?)(\.(weight|w_\d+)|_(w|W|s|weight|gamma)(_\d+)?|/(kernel|gamma|W|weight|depthwise_kernel))(:\d+)?"
 )
 _BIAS = re.compile(r"(?P<layer>.+?)(\.(bias|b_\d+)|_(b|bias|beta)(_\d+)?|/(bias|beta|b))(:\d+)?")
-_DEVICE = re.compile(r"^gpu_\d+/")
 
 
 def layer_of_weight(name: str, *, bias: bool = False) -> str | None:
     """`layer1.0.conv1.weight` belongs to `layer1.0.conv1`. Quantisers append a suffix to the name."""
-    stripped = _DEVICE.sub("", name.removesuffix("_quantized"))
+    stripped = _PREFIX.sub("", name.removesuffix("_quantized"))
     found = (_BIAS if bias else _PARAMETER).fullmatch(stripped)
     return found["layer"].replace("/", ".") if found else None
 
@@ -151,9 +152,9 @@ def telling_name(name: str, op_type: str) -> str | None:
     if len(name) < 3 or name.startswith(("node_", "p2o.", "onnx::", "/")) or not re.search(r"[A-Za-z]{2}", name):
         return None
     own = name.rsplit("/", 1)[-1]
-    if re.fullmatch(rf"({re.escape(op_type)})?[\W_]*\d*(:\d+)?", own, re.IGNORECASE) or _INSERTED.search(name):
+    if re.fullmatch(rf"({re.escape(op_type)})?([\W_]+\d+)*", own, re.IGNORECASE) or _INSERTED.search(name):
         return None
-    return re.sub(r":\d+$", "", _DEVICE.sub("", name)).removesuffix("_fwd").replace("/", ".")
+    return re.sub(r":\d+$", "", _PREFIX.sub("", name)).removesuffix("_fwd").replace("/", ".")
 
 
 def first(names: Iterable[str | None]) -> str | None:

@@ -80,7 +80,7 @@ def _operators(formula: Formula) -> Iterator[str]:
             for choice in choices:
                 yield from _operators(choice)
         case Reshaped(inner):
-            yield from (*RESHAPING, *_operators(inner))
+            yield from (*RESHAPING, "If", *_operators(inner))
 
 
 def _formula(node: ast.expr) -> Formula:

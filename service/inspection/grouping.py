@@ -153,25 +153,36 @@ def _known(
 
 def _of_one_module(nodes: Iterable[onnx.NodeProto]) -> bool:
     """PyTorch notes where one layer ends: a `Sigmoid` module and a product behind it are no SiLU."""
-    modules = {module_of(node) for node in nodes}
-    return len(modules) == 1 or not any(module and module.class_name for module in modules)
+    group = list(nodes)
+    modules = {module_of(node) for node in group}
+    paths = {torch_path(node) for node in group if node.name.startswith("/")}
+    return len(paths) <= 1 and (len(modules) == 1 or not any(module and module.class_name for module in modules))
 
 
 def _plain(node: onnx.NodeProto, graph: Graph) -> Step:
-    read = list(dict.fromkeys(read_tensors(node)))
-    standard = node.domain in ("", "ai.onnx")
-    dense = standard and node.op_type in ("Gemm", "MatMul") and len(node.input) > 1 and node.input[1] in graph.constants
-    module = module_of(node)
-    silent = node.op_type == "Identity" and module is not None and "Dropout" in (module.class_name or "")
-    weights = [name for name in read if name in graph.constants and not _is_zero(name, graph.constants)]
+    constant = [name for name in dict.fromkeys(read_tensors(node)) if name in graph.constants]
     return Step(
         nodes=(node,),
-        kind="dense" if dense else "dropout" if silent else kind_of(node.op_type, node.domain),
-        inputs=tuple(name for name in read if name not in graph.constants),
-        weights=tuple(weights),
+        kind=_kind(node, graph.constants),
+        inputs=_read_outside([node], graph),
+        weights=tuple(name for name in constant if not _is_zero(name, graph.constants)),
         outputs=tuple(filter(None, node.output)),
         settings=_settings(node, graph),
     )
+
+
+def _kind(node: onnx.NodeProto, constants: Constants) -> str:
+    """Of one node: its operator's, unless its weight or its module says more."""
+    if node.domain in ("", "ai.onnx"):
+        module = module_of(node)
+        class_name = (module.class_name if module else None) or ""
+        if node.op_type in ("Gemm", "MatMul") and len(node.input) > 1 and node.input[1] in constants:
+            return "dense"
+        if node.op_type == "Identity" and "Dropout" in class_name:
+            return "dropout"
+        if node.op_type == "Reshape" and class_name == "Flatten":
+            return "flatten"
+    return kind_of(node.op_type, node.domain)
 
 
 def _is_zero(name: str, constants: Constants) -> bool:
@@ -198,7 +209,7 @@ def _from_match(match: Match, nodes: Sequence[onnx.NodeProto], graph: Graph) -> 
 def _read_outside(nodes: Sequence[onnx.NodeProto], graph: Graph) -> tuple[str, ...]:
     made = {name for node in nodes for name in node.output}
     read = (name for node in nodes for name in read_tensors(node))
-    outside = (name for name in read if name not in graph.constants and graph.tensor(name) not in made)
+    outside = (name for name in map(graph.tensor, read) if name not in graph.constants and name not in made)
     return tuple(dict.fromkeys(outside))
 
 

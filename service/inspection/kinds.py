@@ -4,6 +4,7 @@ A table of words; knows no graph.
 """
 
 import re
+from functools import lru_cache
 
 from onnx.defs import has
 
@@ -72,6 +73,7 @@ _MODULE_WORDS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def kind_of(op_type: str, domain: str = "") -> str:
     """The lower-case word ([a-z0-9_]) for an operator; an operator nobody knows keeps its name in snake case.
 

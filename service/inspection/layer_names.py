@@ -25,7 +25,7 @@ _ARITHMETIC = frozenset(
         "split",
         "gather",
     }
-    | {"pad", "tile", "where", "reduce_mean", "reduce_sum"}
+    | {"pad", "tile", "where", "if", "clip", "reduce_mean", "reduce_sum", "reduce_l2", "reduce_max"}
 )
 
 

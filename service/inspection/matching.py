@@ -31,6 +31,7 @@ from service.inspection.formulas import (
 from service.inspection.patterns import PATTERNS, Pattern
 
 _COMMUTATIVE = frozenset({"Add", "Mul", "Max", "Min"})
+_RESHAPES_ONLY = frozenset({*RESHAPING, "Identity", "Constant"})
 _STEPS_PER_NODE = 100
 _NO_LIMIT = 1e30
 _TOLERANCE = 1e-3  # numbers of a half-precision file
@@ -64,7 +65,7 @@ class Match:
     pattern: Pattern
     nodes: Mapping[str, onnx.NodeProto]
     bound: Mapping[str, str]
-    scalars: Mapping[str, float]
+    scalars: Mapping[str, int | float]
 
     def of_type(self, op_type: str) -> list[onnx.NodeProto]:
         return [node for node in self.nodes.values() if node.op_type == op_type]
@@ -85,7 +86,7 @@ class Budget:
 class _Found:
     nodes: Mapping[str, onnx.NodeProto] = field(default_factory=dict)
     bound: Mapping[str, str] = field(default_factory=dict)
-    scalars: Mapping[str, float] = field(default_factory=dict)
+    scalars: Mapping[str, int | float] = field(default_factory=dict)
 
 
 def graph_of(
@@ -131,7 +132,7 @@ def _by_beginning() -> Mapping[tuple[str, str], set[int]]:
 
 def _closed(nodes: Mapping[str, onnx.NodeProto], graph: Graph) -> bool:
     """What the inner nodes make is read by no node outside, and is no output of the network."""
-    inside = Counter(graph.tensor(name) for node in nodes.values() for name in node.input)
+    inside = Counter(graph.tensor(name) for node in nodes.values() for name in read_tensors(node))
     inner = list(nodes)[1:]
     return all(graph.readers[name] == inside[name] and name not in graph.outputs for name in inner)
 
@@ -151,13 +152,24 @@ def _fitting(formula: Formula, name: str, graph: Graph, found: _Found, budget: B
         case Reshaped(inner):
             yield from _fitting(inner, name, graph, found, budget)
             node = graph.maker(name)
-            if node is not None and node.op_type in RESHAPING:
-                yield from _fitting(formula, node.input[0], graph, _with_node(found, name, node), budget)
+            before = None if node is None else _reshaped_tensor(node, graph)
+            if node is not None and before is not None:
+                yield from _fitting(formula, before, graph, _with_node(found, name, node), budget)
         case Image(word):
             if name not in graph.constants and found.bound.get(word, name) == name:
                 yield _Found(found.nodes, {**found.bound, word: name}, found.scalars)
         case _:
             yield from _as_constant(formula, name, graph, found)
+
+
+def _reshaped_tensor(node: onnx.NodeProto, graph: Graph) -> str | None:
+    """What a node reshapes. PyTorch's earlier exporter squeezes an axis of unknown length inside an If."""
+    if node.op_type in RESHAPING and node.domain in ("", "ai.onnx"):
+        return node.input[0]
+    bodies = [attribute.g for attribute in node.attribute] if node.op_type == "If" else []
+    inner = {each.op_type for body in bodies for each in body.node}
+    read = {name for name in read_tensors(node) if name not in graph.constants}
+    return next(iter(read)) if len(read) == 1 and inner and inner <= _RESHAPES_ONLY else None
 
 
 def _as_constant(formula: Number | Constant, name: str, graph: Graph, found: _Found) -> Iterator[_Found]:

@@ -9,7 +9,7 @@ Knows no graph; how a formula is found in one is `service.inspection.matching`. 
 - a number is a constant with one element of that value;
 - `alpha`, `beta`, `epsilon`, `k` are constants with one element and become the layer's settings;
 - `_` is any constant, and any other word a constant that is a weight of the layer;
-- `a | b` is either, and `Reshaped(a)` is `a` behind any number of Reshape, Squeeze and Unsqueeze.
+- `a | b` is either, and `Reshaped(a)` is `a` behind any number of Reshape, Squeeze and Unsqueeze (inside an If, too).
 
 A pattern only stands for what computes the same as the layer it is called; the first that fits counts.
 """
