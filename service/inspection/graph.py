@@ -144,7 +144,7 @@ def _names(found: Grouped, manifest: Sequence[ManifestLayer]) -> list[tuple[str 
         for kind in (step.kind, *step.also):
             counts[kind] += 1
             counted.append(f"{kind}_{counts[kind]}")
-        names.append((*_own_names(step, found, stated), *counted))
+        names.append((*_own_names(step, found, stated), *_folded(step, found), *counted))
     return names
 
 
