@@ -144,7 +144,11 @@ def _names(found: Grouped, manifest: Sequence[ManifestLayer]) -> list[tuple[str 
         for kind in (step.kind, *step.also):
             counts[kind] += 1
             counted.append(f"{kind}_{counts[kind]}")
-        names.append((*_own_names(step, found, stated), *_folded(step, found), *counted))
+        last = step.nodes[-1]
+        tensor = (None if last.name else _safe(telling_name(step.outputs[0], last.op_type)),)
+        # Of a file in which no node has a name, nobody knows whether the tensors have those that the author gave.
+        others = (*tensor, *counted) if found.named else (*counted, *tensor)
+        names.append((*_own_names(step, found, stated), *_folded(step, found), *others))
     return names
 
 
@@ -158,7 +162,7 @@ def _own_names(step: Step, found: Grouped, stated: Mapping[str, str]) -> Iterato
     # has the scope of the module around it.
     within = weight is not None and scope is not None and weight.startswith(f"{scope}.")
     yield from map(_safe, (weight, scope) if within or _folded(step, found) else (scope, weight))
-    yield _safe(first(_telling(step)))
+    yield _safe(first(_telling(step, found)))
 
 
 def _is_inserted(step: Step, found: Grouped) -> bool:
@@ -174,9 +178,10 @@ def _weight_names(step: Step, found: Grouped) -> Iterator[str | None]:
     yield from (layer_of_weight(name, bias=True) for name in made_from)
 
 
-def _telling(step: Step) -> Iterator[str | None]:
+def _telling(step: Step, found: Grouped) -> Iterator[str | None]:
     for node in reversed(step.nodes):
-        yield telling_name(node.name or step.outputs[0], node.op_type)
+        if found.names is None or found.names.layer(node.name) is None:
+            yield telling_name(node.name, node.op_type)
 
 
 def _safe(name: str | None) -> str | None:

@@ -51,11 +51,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Grouped:
-    """`names` say how the file names its nodes, where it does so by layers."""
+    """`names` say how the file names its nodes, where it does so by layers; `named`: whether it names any."""
 
     steps: tuple[Step, ...]
     constants: Constants
     names: KerasNames | None
+    named: bool
 
 
 def grouped(model: onnx.ModelProto) -> Grouped:
@@ -70,7 +71,8 @@ def grouped(model: onnx.ModelProto) -> Grouped:
     steps = _steps(nodes, graph, lambda node: scope_of(node, names), pixels)
     steps = _by_module(steps, graph)
     steps = _with_padding(steps, graph, names)
-    return Grouped(tuple(_with_identities(steps, original)), constants, names)
+    named = bool(model.producer_name) or any(node.name for node in nodes)
+    return Grouped(tuple(_with_identities(steps, original)), constants, names, named)
 
 
 def scope_of(node: onnx.NodeProto, names: KerasNames | None) -> str | None:

@@ -76,13 +76,13 @@ def picture(*shape: int) -> Array:
 
 
 def _lrn(x: Array, layer: Layer) -> Array:
-    given = {name: layer.settings[name] for name in ("size", "alpha", "beta", "bias")}
+    given: dict[str, Any] = {name: layer.settings[name] for name in ("size", "alpha", "beta", "bias")}
     node = helper.make_node("LRN", ["x"], ["y"], **given)
     return computed(network([node], {"x": x.shape}, ["y"]), ["y"], {"x": x})[0]
 
 
 def _gelu(x: Array, _layer: Layer) -> Array:
-    return x * 0.5 * (1 + np.vectorize(erf)(x / sqrt(2)))
+    return np.asarray(x * 0.5 * (1 + np.vectorize(erf)(x / sqrt(2))))
 
 
 def _sigmoid(x: Array) -> Array:
@@ -93,7 +93,13 @@ def _layer_norm(x: Array, layer: Layer) -> Array:
     axes, epsilon = layer.integers("axes"), layer.settings["epsilon"]
     assert axes is not None
     assert isinstance(epsilon, float)
-    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon)
+    return np.asarray((x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon))
+
+
+def _softmax(x: Array, layer: Layer) -> Array:
+    axis = layer.settings["axis"]
+    assert isinstance(axis, int)
+    return np.asarray(np.exp(x) / np.exp(x).sum(axis, keepdims=True))
 
 
 MEANINGS: Mapping[str, Callable[[Array, Layer], Array]] = {
@@ -108,9 +114,7 @@ MEANINGS: Mapping[str, Callable[[Array, Layer], Array]] = {
     "relu6": lambda x, _: np.clip(x, 0, 6),
     "leaky_relu": lambda x, layer: np.where(x > 0, x, float(str(layer.settings["alpha"])) * x),
     "layer_norm": _layer_norm,
-    "softmax": lambda x, layer: (
-        np.exp(x) / np.exp(x).sum(axis=layer.settings["axis"], keepdims=True)  # type: ignore[call-overload]
-    ),
+    "softmax": _softmax,
     "global_average_pool": lambda x, layer: x.mean(layer.integers("axes"), keepdims=True),
     "global_max_pool": lambda x, layer: x.max(layer.integers("axes"), keepdims=True),
     "channel_shuffle": lambda x, _: x.reshape(1, 2, 3, 8, 8).swapaxes(1, 2).reshape(x.shape),
@@ -329,7 +333,7 @@ def padded(
     name, pad_name, own = (attributes.pop(key, None) for key in ("name", "pad_name", "own"))
     attributes |= {"pads": own} if own else {}
     inputs = ["p", *(["conv1.weight"] if op_type == "Conv" else [])]
-    kernel = {} if op_type == "Conv" else {"kernel_shape": [3, 3]}
+    kernel: dict[str, Any] = {} if op_type == "Conv" else {"kernel_shape": [3, 3]}
     nodes = [
         helper.make_node("Pad", ["image", "pads", "value"], ["p"], name=pad_name),
         helper.make_node(op_type, inputs, ["y"], name=name, **kernel, **attributes),
@@ -604,4 +608,4 @@ def test_a_budget_that_is_spent_leaves_the_nodes_as_they_are() -> None:
 
 def test_a_chain_of_plain_layers_is_not_changed() -> None:
     model = chain([conv("conv1", 4, 3, 3), plain("Relu", "relu1"), plain("Flatten", "flatten"), dense("fc", 4, 2)])
-    assert [layer.id for layer in layers(model)] == ["conv1", "relu1", "flatten_1", "fc"]
+    assert [layer.id for layer in layers(model)] == ["conv1", "relu_1", "flatten_1", "fc"]
