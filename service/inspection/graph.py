@@ -18,16 +18,16 @@ from service.inspection.exporter_names import (
     inserted_by_tf2onnx,
     layer_of_weight,
     module_of,
+    scope_of,
     telling_name,
 )
-from service.inspection.grouping import Grouped, Step, grouped, scope_of
+from service.inspection.grouping import Grouped, grouped
+from service.inspection.kinds import PIXEL_ARITHMETIC
 from service.inspection.layer_names import unique_aliases, unique_ids, url_safe
+from service.inspection.steps import Step
 
 Stage = Literal["preprocessing", "network", "layout", "quantization"]
 
-_PREPROCESSING = frozenset(
-    {"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather", "dequantize_linear"}
-)
 _QUANTIZATION = frozenset({"quantize_linear", "dequantize_linear", "dynamic_quantize_linear"})
 _MULTIPLYING = frozenset({"conv", "transposed_conv", "dense"})
 
@@ -205,7 +205,7 @@ def _stages(steps: Sequence[Step], model: onnx.ModelProto) -> list[Stage]:
     pixels = {value.name for value in image_inputs(model.graph)}
     stages: list[Stage] = []
     for step in steps:
-        prepares = step.kind in _PREPROCESSING and pixels.issuperset(step.inputs)
+        prepares = step.kind in PIXEL_ARITHMETIC and pixels.issuperset(step.inputs)
         if prepares:
             pixels.update(step.outputs)
         stages.append("preprocessing" if prepares else _stage(step, model.producer_name))
