@@ -117,6 +117,12 @@ def _only_groups(match: Match, graph: Graph, _scope: Scope) -> bool:
     return (scale is None or set(scale) == {1}) and (shift is None or set(shift) == {0})
 
 
+def _over_groups(match: Match, graph: Graph, _scope: Scope) -> bool:
+    """Several axes, one of which is a part of the channels."""
+    axes = axes_of(match, graph)
+    return axes is not None and len(axes) > 1
+
+
 def _keeps_space(match: Match, graph: Graph, _scope: Scope) -> bool:
     """Height and width are the same before and behind, as far as the file states them."""
     shapes = [graph.settings(node).get("shape") for node in match.of_type("Reshape")]
@@ -140,5 +146,6 @@ _RULES: Mapping[Condition, Rule] = {
     "says_batch_norm": _says_batch_norm,
     "one_axis": _one_axis,
     "only_groups": _only_groups,
+    "over_groups": _over_groups,
     "keeps_space": _keeps_space,
 }

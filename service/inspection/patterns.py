@@ -29,6 +29,7 @@ Condition = Literal[
     "over_space",
     "one_axis",
     "only_groups",
+    "over_groups",
     "keeps_space",
 ]
 
@@ -65,7 +66,8 @@ def _inverse_root(of: str) -> str:
 
 _LOCAL_RESPONSE_NORM = f"Div(x, Pow(Add(Mul(Reshaped(AveragePool(Pad(Reshaped({_square('x')})))), alpha), k), beta))"
 
-_UP_TO_SIX = "Clip(Add(x, 3), min=0, max=6)"
+_THREE_MORE = "Add(x, 3)"
+_UP_TO_SIX = f"(Clip({_THREE_MORE}, min=0, max=6) | Min(Max({_THREE_MORE}, 0), 6) | Min(Relu({_THREE_MORE}), 6))"
 _HARD_SIGMOID = f"(Div({_UP_TO_SIX}, 6) | Mul({_UP_TO_SIX}, 0.16666667))"
 
 _ERF = "Add(Erf(Div(x, 1.41421356) | Mul(x, 0.70710678)), 1)"
@@ -73,16 +75,26 @@ _TANH_FACTOR = f"Add(Mul({_square('x')}, 0.044715), 1)"
 _TANH_ARGUMENT = f"(Mul(Add(x, Mul({_cube('x')}, 0.044715)), 0.79788456) | {_product('x', '0.79788456', _TANH_FACTOR)})"
 _TANH = f"Add(Tanh({_TANH_ARGUMENT}), 1)"
 
-_CENTRED = "Sub(x, ReduceMean(x))"
-_VARIANCE = (
-    f"(ReduceMean({_square(_CENTRED)}) | Sub(ReduceMean({_square('x')}), {_square('ReduceMean(x)')})"
-    f" | Max(Sub(ReduceMean({_square('x')}), {_square('ReduceMean(x)')}), 0))"
-)
-_SPREAD = f"Add({_VARIANCE}, epsilon)"
-_NORMALIZED = f"(Div({_CENTRED}, {_root(_SPREAD)}) | Mul({_CENTRED}, {_inverse_root(_SPREAD)}))"
-_SCALE = f"Mul({_inverse_root(_SPREAD)}, scale)"
+
+def _centred(of: str) -> str:
+    return f"Sub({of}, ReduceMean({of}))"
+
+
+def _spread(of: str) -> str:
+    """The variance, as the mean of squares in two ways, and what keeps it from being zero."""
+    squares = f"Sub(ReduceMean({_square(of)}), {_square(f'ReduceMean({of})')})"
+    return f"Add(ReduceMean({_square(_centred(of))}) | {squares} | Max({squares}, 0), epsilon)"
+
+
+def _normalized(of: str) -> str:
+    centred, spread = _centred(of), _spread(of)
+    return f"(Div({centred}, {_root(spread)}) | Mul({centred}, {_inverse_root(spread)}))"
+
+
+_NORMALIZED = _normalized("x")
+_SCALE = f"Mul({_inverse_root(_spread('x'))}, scale)"
 _AFFINE = (
-    f"(Add(Mul({_NORMALIZED}, scale), bias) | Add(Mul({_CENTRED}, {_SCALE}), bias)"
+    f"(Add(Mul({_NORMALIZED}, scale), bias) | Add(Mul({_centred('x')}, {_SCALE}), bias)"
     f" | Add(Mul(x, {_SCALE}), Sub(bias, Mul(ReduceMean(x), {_SCALE}))))"
 )
 
@@ -101,6 +113,8 @@ PATTERNS = (
     Pattern("group_norm", f"Add(Mul({_GROUP_NORMALIZED}, scale), bias)", ("only_groups",)),
     Pattern("group_norm", f"Mul({_GROUP_NORMALIZED}, scale)", ("only_groups",)),
     Pattern("group_norm", "Reshape(InstanceNormalization(Reshape(x), _, _))", ("only_groups",)),
+    Pattern("group_norm", f"Add(Mul(Reshape({_normalized('Reshape(x)')}), scale), bias)", ("over_groups",)),
+    Pattern("group_norm", f"Reshape({_normalized('Reshape(x)')})", ("over_groups",)),
     Pattern("batch_norm", "Add(Mul(Mul(Sub(x, mean), factor), scale), shift)", ("per_channel",)),
     Pattern("batch_norm", "Add(Mul(Div(Sub(x, mean), deviation), scale), shift)", ("per_channel",)),
     Pattern("batch_norm", "Add(Div(Mul(Sub(x, mean), scale), deviation), shift)", ("per_channel",)),

@@ -102,8 +102,8 @@ def _named_settings(match: Match, graph: Graph) -> dict[str, Setting]:
     if match.pattern.kind == "local_response_norm":
         kernel = graph.settings(match.of_type("AveragePool")[0])["kernel_shape"]
         found["size"] = max(int(size) for size in kernel) if isinstance(kernel, tuple) else 1
-    if match.pattern.kind == "group_norm":
-        groups = count_of(match.of_type("InstanceNormalization")[0].input[1], graph.constants)
+    for norm in match.of_type("InstanceNormalization"):
+        groups = count_of(norm.input[1], graph.constants)
         found |= {"num_groups": groups} if groups else {}
     axes = axes_of(match, graph)
     if match.pattern.kind == "softmax" and axes is not None and len(axes) == 1:

@@ -589,6 +589,59 @@ def test_the_nodes_of_a_module_that_someone_wrote_stay_apart() -> None:
     assert found == [("shrink", "tanh"), ("shrink.sub", "sub"), ("shrink-2", "tanh"), ("shrink.sub-2", "sub")]
 
 
+# --- the numbers of kinds that are groups
+
+
+def test_the_table_of_a_jax_export_is_the_network_that_was_written() -> None:
+    found = [layer for layer in layers(exported("jax_layers")) if layer.stage == "network"]
+    assert [layer.kind for layer in found] == [
+        "conv",
+        "batch_norm",
+        "relu",
+        "max_pool",
+        "conv",
+        "gelu",
+        "layer_norm",
+        "silu",
+        "group_norm",
+        "hard_swish",
+        "leaky_relu",
+        "reduce_sum",  # a mean whose division JAX writes with the number of pixels: it may be another number
+        "div",
+        "dense",
+        "softmax",
+    ]
+    # As flax counts them: two convolutions, three normalisations of 8, 16 and 16 channels, a dense layer.
+    assert layer_shapes(exported("jax_layers")).totals.parameters == 224 + 16 + 1168 + 32 + 32 + 170
+
+
+@pytest.mark.parametrize(
+    ("op_type", "size", "status"), [("DepthToSpace", 3, "upper_bound"), ("SpaceToDepth", 4, "exact")]
+)
+def test_shuffled_pixels_see_what_a_change_of_a_pixel_shows(op_type: str, size: int, status: str) -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["c"], pads=[1] * 4),
+        helper.make_node(op_type, ["c"], ["y"], blocksize=2, **({"mode": "CRD"} if op_type[0] == "D" else {})),
+    ]
+    model = network(nodes, {"image": (1, 4, 8, 8)}, ["y"], values={"w": np.ones((4, 4, 3, 3), np.float32)})
+    field = layer_shapes(model).layers[-1].receptive_field
+    assert field is not None
+    assert (field.size, field.status) == ((size, size), status)
+    before = computed(model, ["y"], {"image": np.zeros((1, 4, 8, 8), np.float32)})[0]
+    unit = before.shape[2] // 2
+    seen = set()
+    for row in range(8):
+        image = np.zeros((1, 4, 8, 8), np.float32)
+        image[:, :, row, 4] = 1
+        if np.any(computed(model, ["y"], {"image": image})[0][:, :, unit] != 0):
+            seen.add(row)
+    assert max(seen) - min(seen) + 1 == size
+    assert field.centre is not None
+    assert field.jump is not None
+    low = field.centre[0] + unit * field.jump[0] - (size - 1) / 2
+    assert low == pytest.approx(min(seen), abs=0.5)
+
+
 # --- cost
 
 
