@@ -13,8 +13,10 @@ from onnx import TensorProto, helper
 
 from service.inspection.constants import constants_of, opset_of
 from service.inspection.graph import Layer, layer_named, layers
+from service.inspection.grouping import grouped
 from service.inspection.layer_shapes import layer_shapes
 from service.inspection.matching import Budget, graph_of, matches
+from tests import light_networks
 from tests.networks import Values, chain, conv, dense, network, plain
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -587,6 +589,29 @@ def test_a_module_of_several_nodes_called_twice_is_two_layers() -> None:
 def test_the_nodes_of_a_module_that_someone_wrote_stay_apart() -> None:
     found = tanhshrinks("net.Shrink")
     assert found == [("shrink", "tanh"), ("shrink.sub", "sub"), ("shrink-2", "tanh"), ("shrink.sub-2", "sub")]
+
+
+# --- any network
+
+
+FILES = [*sorted(EXPORTS.glob("*.onnx")), *sorted(light_networks.FOLDER.glob("light_*.onnx"))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_every_node_is_in_one_layer_and_layers_read_only_what_earlier_ones_put_out(path: Path) -> None:
+    model = onnx.load(path)
+    found = grouped(model)
+    written = [output for step in found.steps for node in step.nodes for output in node.output if output]
+    assert len(set(written)) == len(written)
+    dropped = {output for node in model.graph.node for output in node.output if output} - set(written)
+    identities = {node.output[0] for node in model.graph.node if node.op_type == "Identity"}
+    assert all(name in found.constants or name in identities for name in dropped)
+    known = {value.name for value in model.graph.input}
+    for step in found.steps:
+        assert known.issuperset(step.inputs)
+        assert all(weight in found.constants for weight in step.weights)
+        known.update(step.outputs)
+    assert known.issuperset(value.name for value in model.graph.output)
 
 
 # --- the numbers of kinds that are groups
