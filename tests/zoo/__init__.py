@@ -1,0 +1,102 @@
+"""Networks that other people wrote and other tools exported: real topologies, given seeded random weights.
+
+`networks.json` says of each where it is from and what its own framework counts; `README.md` is the list for people.
+"""
+
+import json
+import lzma
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from math import prod, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from tests.zoo.stripping import graphs, large_tensors
+
+FOLDER = Path(__file__).parent
+Facts = Mapping[str, Any]
+
+# Weights that multiply and add up: drawn by their fan-in (He et al. 2015), so that signals neither vanish nor explode.
+_WEIGHTED = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
+_BATCH_NORM = ("scale", "bias", "mean", "variance")
+
+
+@cache
+def facts() -> Mapping[str, Facts]:
+    """What `networks.json` says, by name."""
+    found: Mapping[str, Facts] = json.loads((FOLDER / "networks.json").read_text())
+    return found
+
+
+def topology(name: str) -> onnx.ModelProto:
+    """The file as it is committed: large tensors have a type and a shape, and no data."""
+    return onnx.load_model_from_string(lzma.decompress((FOLDER / f"{name}.onnx.xz").read_bytes()))
+
+
+def network(name: str, seed: int = 0) -> onnx.ModelProto:
+    """The topology with weights, ready to run."""
+    return with_weights(topology(name), seed)
+
+
+def with_weights(model: onnx.ModelProto, seed: int = 0) -> onnx.ModelProto:
+    """Fills what was stripped, in place: weights by their fan-in, batch norms near 1, the rest as it was spread."""
+    random = np.random.default_rng(seed)
+    roles = _roles(model.graph)
+    for tensor in large_tensors(model.graph):
+        if tensor.doc_string and not tensor.raw_data:
+            drawn = _drawn(tensor, roles.get(tensor.name, ""), random)
+            tensor.raw_data = drawn.astype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).tobytes()
+    return model
+
+
+def _roles(graph: onnx.GraphProto) -> dict[str, str]:
+    """What a tensor is to the node that reads it, also through a Transpose, Cast or other step from its own weight."""
+    roles: dict[str, str] = {}
+    for each in graphs(graph):
+        for node in reversed(each.node):
+            if node.op_type in _WEIGHTED and len(node.input) > 1:
+                transposed = node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
+                roles[node.input[1]] = f"{node.op_type}{'T' if transposed else ''}"
+            elif node.op_type == "BatchNormalization":
+                roles.update(zip(node.input[1:], _BATCH_NORM, strict=False))
+            elif node.op_type in ("Identity", "Cast", "Reshape", "DequantizeLinear") and node.output[0] in roles:
+                roles.setdefault(node.input[0], roles[node.output[0]])
+            elif node.op_type == "Transpose" and node.output[0] in roles:
+                roles.setdefault(node.input[0], "transposed")
+    return roles
+
+
+def _drawn(tensor: onnx.TensorProto, role: str, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    shape = tuple(tensor.dims)
+    mean, deviation, least, most = map(float, tensor.doc_string.split())
+    if tensor.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8):
+        return random.integers(round(least), round(most), shape, endpoint=True)
+    numbers = random.standard_normal(shape, np.float32)
+    if role in _BATCH_NORM:
+        # Scales below 1, because residual blocks add up; variances far from 0, because they divide.
+        centre = {"scale": 0.8, "bias": 0.0, "mean": 0.0, "variance": 1.0}[role]
+        return centre + 0.1 * np.clip(numbers, -3, 3)
+    if role and len(shape) > 1:
+        return numbers * sqrt(2 / _fan_in(role, shape))
+    return np.clip(mean + deviation * numbers, least, most)
+
+
+def _fan_in(role: str, shape: tuple[int, ...]) -> int:
+    match role:
+        case "Conv" | "GemmT":
+            return prod(shape[1:])
+        case "ConvTranspose":
+            return shape[0]
+        case "Gemm" | "MatMul":
+            return prod(shape[:-1]) if len(shape) == 2 else shape[-2]
+        case _:  # in an order of its own: between the two
+            return max(1, round(prod(shape) / max(shape)))
+
+
+def families() -> Counter[str]:
+    return Counter(str(each["family"]) for each in facts().values())
