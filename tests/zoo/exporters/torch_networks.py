@@ -8,8 +8,10 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
@@ -57,27 +59,152 @@ def hugging(name: str, *outputs: str, config: Mapping[str, Any] | None = None, *
     return Tensors(model_class(model_class.config_class(**{**(config or {}), **settings})), *(outputs or ("logits",)))
 
 
-def cv(name: str, **settings: Any) -> nn.Module:
-    from pytorchcv.model_provider import get_model  # noqa: PLC0415
-
-    return get_model(name, pretrained=False, **settings)
+def pytorchcv(path: str, **settings: Any) -> nn.Module:
+    """`module.network` of pytorchcv; its own list of all networks cannot be imported without torchvision."""
+    module, name = path.split(".")
+    torch.manual_seed(0)
+    network: nn.Module = getattr(import_module(f"pytorchcv.models.{module}"), name)(pretrained=False, **settings)
+    return network
 
 
 def recipes() -> Iterator[tuple[str, Recipe]]:
-    hf, pcv = "transformers", "pytorchcv"
+    yield from _transformers()
+    yield from _pytorchcv()
+
+
+def _transformers() -> Iterator[tuple[str, Recipe]]:
+    def of(family: str, size: int, name: str, *outputs: str, **settings: Any) -> Recipe:
+        return Recipe(family, "transformers", partial(hugging, name, *outputs, **settings), (3, size, size))
+
     basic = {"layer_type": "basic", "hidden_sizes": [64, 128, 256, 512], "depths": [2, 2, 2, 2], "num_labels": 1000}
-
-    def resnet() -> nn.Module:
-        return hugging("ResNetForImageClassification", config=basic)
-
-    yield "resnet18_torch", Recipe("ResNet", hf, resnet, (3, 224, 224))
-    yield "resnet18_unfolded", Recipe("ResNet", hf, resnet, (3, 224, 224), options={"optimize": False})
-    yield "resnet18_dynamic", Recipe(
-        "ResNet", hf, resnet, (3, 96, 96),
-        options={"dynamic_shapes": {"pixel_values": {0: "batch", 2: "height", 3: "width"}}},
+    resnet18 = of("ResNet", 224, "ResNetForImageClassification", config=basic)
+    free = {"dynamic_shapes": {"pixel_values": {0: "batch", 2: "height", 3: "width"}}}
+    yield "resnet18", resnet18
+    yield "resnet18_unfolded", replace(resnet18, options={"optimize": False})
+    yield "resnet18_free_size", replace(resnet18, size=(3, 96, 64), options=free)
+    yield "resnet50_small", of(
+        "ResNet", 64, "ResNetForImageClassification", hidden_sizes=[64, 128, 256, 512], embedding_size=16
+    )
+    yield "regnet_y", of(
+        "RegNet", 64, "RegNetForImageClassification",
+        hidden_sizes=[24, 56, 152, 368], depths=[1, 1, 4, 7], groups_width=8, layer_type="y",
     )  # fmt: skip
-    yield "densenet121_old", Recipe("DenseNet", pcv, lambda: cv("densenet121", in_size=(64, 64)), new=False)
-    yield "squeezenet_old", Recipe("SqueezeNet", pcv, lambda: cv("squeezenet_v1_1", in_size=(224, 224)), (3, 224, 224), new=False)
+    yield "mobilenet_v1", of("MobileNet", 96, "MobileNetV1ForImageClassification", depth_multiplier=0.5)
+    yield "mobilenet_v2", of("MobileNet", 96, "MobileNetV2ForImageClassification", depth_multiplier=0.5)
+    yield "efficientnet_b0", of(
+        "EfficientNet", 64, "EfficientNetForImageClassification", width_coefficient=1.0, depth_coefficient=1.0,
+        hidden_dim=1280,
+    )  # fmt: skip
+    yield "convnext", of("ConvNeXt", 64, "ConvNextForImageClassification", depths=[1, 1, 3, 1], hidden_sizes=[24, 48, 96, 192])
+    yield "convnext_v2", of("ConvNeXt", 64, "ConvNextV2ForImageClassification", depths=[1, 1, 3, 1], hidden_sizes=[24, 48, 96, 192])
+    vit = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 128}
+    yield "vit", of("Vision transformer", 64, "ViTForImageClassification", image_size=64, **vit)
+    yield "deit", of("Vision transformer", 64, "DeiTForImageClassification", image_size=64, **vit)
+    yield "swin", of(
+        "Swin", 64, "SwinForImageClassification", image_size=64, embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=4
+    )
+    yield "segformer", of("SegFormer", 64, "SegformerForSemanticSegmentation", depths=[1, 1, 1, 1], decoder_hidden_size=64)
+    yield "poolformer", of("PoolFormer", 64, "PoolFormerForImageClassification", depths=[1, 1, 2, 1], hidden_sizes=[32, 64, 96, 128])
+    yield "levit", of("LeViT", 64, "LevitForImageClassification", image_size=64)
+    yield "mobilevit", of("MobileViT", 64, "MobileViTForImageClassification", hidden_sizes=[48, 64, 80])
+    yield "mobilevit_v2_segmentation", of("MobileViT", 64, "MobileViTV2ForSemanticSegmentation", width_multiplier=0.5)
+    yield "bit", of("BiT", 64, "BitForImageClassification", hidden_sizes=[64, 128, 192, 256], depths=[1, 1, 2, 1], embedding_size=16)
+    yield "cvt", of("CvT", 64, "CvtForImageClassification", embed_dim=[16, 32, 64], num_heads=[1, 2, 4], depth=[1, 1, 2])
+    yield "focalnet", of("FocalNet", 64, "FocalNetForImageClassification", image_size=64, embed_dim=24, depths=[1, 1, 2, 1])
+    yield "van", of("VAN", 64, "VanForImageClassification", hidden_sizes=[16, 32, 64, 96], depths=[1, 1, 2, 1])
+    yield "pvt", of("PVT", 64, "PvtForImageClassification", image_size=64, hidden_sizes=[16, 32, 64, 96], depths=[1, 1, 2, 1], num_attention_heads=[1, 2, 4, 6])
+    yield "swiftformer", of("SwiftFormer", 64, "SwiftFormerForImageClassification", embed_dims=[24, 32, 48, 64], depths=[1, 1, 2, 1])
+    yield "yolos", of("DETR", 64, "YolosForObjectDetection", "logits", "pred_boxes", image_size=[64, 64], num_detection_tokens=10, **vit)
+    yield "dpt_depth", of(
+        "DPT", 64, "DPTForDepthEstimation", "predicted_depth", image_size=64, backbone_out_indices=[0, 1, 2, 3],
+        neck_hidden_sizes=[16, 32, 48, 64], fusion_hidden_size=32, **{**vit, "num_hidden_layers": 4},
+    )  # fmt: skip
+    yield "swin2sr", of(
+        "Swin2SR", 32, "Swin2SRForImageSuperResolution", "reconstruction", image_size=32, embed_dim=24, depths=[2, 2], num_heads=[2, 2],
+        window_size=8, upscale=2,
+    )  # fmt: skip
+    yield "superpoint_less_hiera", of("Hiera", 64, "HieraForImageClassification", image_size=[64, 64], embed_dim=24, depths=[1, 1, 2, 1], num_heads=[1, 2, 4, 8])
+    yield "upernet", Recipe("UPerNet", "transformers", _upernet, (3, 64, 64))
+    yield "rt_detr", Recipe("DETR", "transformers", _rt_detr, (3, 64, 64))
+    yield "detr", Recipe("DETR", "transformers", _detr, (3, 64, 64))
+
+
+_SMALL_RESNET = {"hidden_sizes": [16, 32, 48, 64], "depths": [1, 1, 1, 1], "embedding_size": 16, "layer_type": "basic"}
+
+
+def _backbone(*features: str) -> Any:
+    return transformers.ResNetConfig(**_SMALL_RESNET, out_features=list(features))
+
+
+def _upernet() -> nn.Module:
+    torch.manual_seed(0)
+    config = transformers.UperNetConfig(
+        backbone_config=_backbone("stage1", "stage2", "stage3", "stage4"), hidden_size=32, auxiliary_in_channels=48,
+        auxiliary_channels=16, num_labels=21,
+    )  # fmt: skip
+    return Tensors(transformers.UperNetForSemanticSegmentation(config), "logits")
+
+
+def _rt_detr() -> nn.Module:
+    torch.manual_seed(0)
+    config = transformers.RTDetrConfig(
+        backbone_config=transformers.RTDetrResNetConfig(
+            **_SMALL_RESNET, out_features=["stage2", "stage3", "stage4"]
+        ),
+        encoder_in_channels=[32, 48, 64], d_model=32, encoder_hidden_dim=32, encoder_ffn_dim=64, decoder_ffn_dim=64,
+        num_queries=20, decoder_layers=2, decoder_attention_heads=4, encoder_attention_heads=4, decoder_in_channels=[32, 32, 32],
+        num_labels=10,
+    )  # fmt: skip
+    return Tensors(transformers.RTDetrForObjectDetection(config), "logits", "pred_boxes")
+
+
+def _detr() -> nn.Module:
+    torch.manual_seed(0)
+    config = transformers.DetrConfig(
+        use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, backbone_config=_backbone("stage4"), d_model=32,
+        encoder_layers=1, decoder_layers=1, encoder_ffn_dim=64, decoder_ffn_dim=64, encoder_attention_heads=4,
+        decoder_attention_heads=4, num_queries=10, num_labels=10,
+    )  # fmt: skip
+    return Tensors(transformers.DetrForObjectDetection(config), "logits", "pred_boxes")
+
+
+def _pytorchcv() -> Iterator[tuple[str, Recipe]]:
+    def of(family: str, size: int, path: str, *, new: bool = False, **settings: Any) -> Recipe:
+        return Recipe(family, "pytorchcv", partial(pytorchcv, path, **settings), (3, size, size), new)
+
+    yield "alexnet", of("AlexNet", 224, "alexnet.alexnet")
+    yield "zfnet", of("AlexNet", 224, "zfnet.zfnet", new=True)
+    yield "densenet121", of("DenseNet", 64, "densenet.densenet121", in_size=(64, 64))
+    yield "squeezenet", of("SqueezeNet", 224, "squeezenet.squeezenet_v1_1")
+    yield "shufflenet", of("ShuffleNet", 64, "shufflenet.shufflenet_g3_wd2", in_size=(64, 64))
+    yield "shufflenet_v2", of("ShuffleNet", 64, "shufflenetv2.shufflenetv2_wd2", in_size=(64, 64), new=True)
+    yield "xception", of("Xception", 96, "xception.xception", in_size=(96, 96))
+    yield "inception_v3", of("Inception", 128, "inceptionv3.inceptionv3", in_size=(128, 128))
+    yield "inception_resnet_v2", of("Inception", 128, "inceptionresnetv2.inceptionresnetv2", in_size=(128, 128), new=True)
+    yield "bninception", of("Inception", 96, "bninception.bninception", in_size=(96, 96))
+    yield "nasnet", of("NASNet", 64, "nasnet.nasnet_4a1056", in_size=(64, 64))
+    yield "pnasnet", of("NASNet", 64, "pnasnet.pnasnet5large", in_size=(64, 64), new=True)
+    yield "darts", of("NASNet", 64, "darts.darts", in_size=(64, 64))
+    yield "seresnet18", of("SENet", 64, "seresnet.seresnet18", in_size=(64, 64))
+    yield "resnext14", of("ResNeXt", 64, "resnext.resnext14_32x2d", in_size=(64, 64))
+    yield "preresnet18", of("ResNet", 64, "preresnet.preresnet18", in_size=(64, 64), new=True)
+    yield "dla34", of("DLA", 64, "dla.dla34", in_size=(64, 64))
+    yield "vgg11", of("VGG", 32, "vgg.vgg11", in_size=(32, 32))
+    yield "vgg11_bn", of("VGG", 32, "vgg.bn_vgg11", in_size=(32, 32), new=True)
+    yield "darknet53", of("Darknet", 64, "darknet53.darknet53", in_size=(64, 64))
+    yield "ghostnet", of("GhostNet", 64, "ghostnet.ghostnet", in_size=(64, 64))
+    yield "hrnet_w18", of("HRNet", 64, "hrnet.hrnet_w18_small_v1", in_size=(64, 64))
+    yield "drn_c26", of("DRN", 64, "drn.drnc26", in_size=(64, 64))
+    yield "efficientnet_b0_tf", of("EfficientNet", 64, "efficientnet.efficientnet_b0b", in_size=(64, 64))
+    yield "mobilenet_v3", of("MobileNet", 64, "mobilenetv3.mobilenetv3_small_w1", in_size=(64, 64), new=True)
+    yield "pspnet", of("PSPNet", 96, "pspnet.pspnet_resnetd50b_voc", in_size=(96, 96))
+    yield "deeplabv3", of("DeepLab", 96, "deeplabv3.deeplabv3_resnetd50b_voc", in_size=(96, 96), new=True)
+    yield "fcn8sd", of("FCN", 96, "fcn8sd.fcn8sd_resnetd50b_voc", in_size=(96, 96))
+    yield "bisenet", of("BiSeNet", 64, "bisenet.bisenet_resnet18_celebamaskhq", in_size=(64, 64))
+    yield "centernet", of("CenterNet", 64, "centernet.centernet_resnet18_voc", in_size=(64, 64))
+    yield "icnet", of("ICNet", 64, "icnet.icnet_resnetd50b_cityscapes", in_size=(64, 64))
+    yield "fastscnn", of("Fast-SCNN", 64, "fastscnn.fastscnn_cityscapes", in_size=(64, 64), new=True)
+    yield "simplepose", of("Simple Pose", 64, "simplepose_coco.simplepose_resnet18_coco", in_size=(64, 64))
 
 
 def main(names: list[str]) -> None:
@@ -86,7 +213,9 @@ def main(names: list[str]) -> None:
             try:
                 _make(name, recipe)
             except Exception as failure:  # noqa: BLE001
-                print(f"{name}: {type(failure).__name__} {str(failure)[:600]}")
+                print(f"FAILED {name}: {type(failure).__name__} {str(failure)[:300]}")
+                if names:
+                    raise
 
 
 def _make(name: str, recipe: Recipe) -> None:
