@@ -60,10 +60,17 @@ def _make(folder: Path, name: str, family: str, network, size: int) -> None:
         "parameters": None,
         "macs": None,
         "macs_by": None,
-        "differences": [],
+        "differences": _unused(network),
     }
     (folder / (name + ".json")).write_text(json.dumps(facts))
     print(name, facts["trainable"])
+
+
+def _unused(network):
+    """GoogLeNet's two auxiliary classifiers, which help in training only."""
+    auxiliary = [p for name, p in network.namedparams() if name.startswith(("/loss1", "/loss2"))]
+    count = sum(int(p.size) for p in auxiliary if p.array is not None)
+    return [{"what": "the two auxiliary classifiers are not exported", "parameters": -count}] if count else []
 
 
 if __name__ == "__main__":

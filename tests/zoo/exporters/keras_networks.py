@@ -172,20 +172,20 @@ def _listed(node: Any) -> Iterator[Any]:
 
 
 def _folded(network: Any, exported: onnx.ModelProto) -> Iterator[dict[str, Any]]:
-    """A batch norm behind a convolution is folded into it: scale and shift became one bias, or joined the one it had."""
+    """A batch norm behind a convolution without a bias is folded into it: scale and shift became one bias.
+
+    Others, and those behind depthwise convolutions, are a Mul and an Add with as many numbers as before.
+    """
     norms = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]  # noqa: SLF001
-    kept = sum(node.op_type == "BatchNormalization" for node in exported.graph.node)
     before = [(norm.input._keras_history.operation, norm) for norm in norms]  # noqa: SLF001
-    folded = [(layer, norm) for layer, norm in before if hasattr(layer, "kernel_size") and hasattr(layer, "use_bias")]
-    if not norms or kept == len(norms):
+    convs = (keras.layers.Conv2D, keras.layers.SeparableConv2D)
+    folded = [norm for layer, norm in before if isinstance(layer, convs) and not layer.use_bias]
+    if not folded or any(node.op_type == "BatchNormalization" for node in exported.graph.node):
         return
-    if kept != len(norms) - len(folded):
-        print(f"  {len(norms)} batch norms, {len(folded)} foldable, {kept} in the file: look why")
-    lost = sum((layer.use_bias + norm.scale) * norm.moving_mean.shape[0] for layer, norm in folded)
     yield {
-        "what": f"{len(norms) - kept} of {len(norms)} batch norms are folded into the convolutions before them: "
+        "what": f"{len(folded)} of {len(norms)} batch norms are folded into the convolutions before them: "
         "scale and shift became one bias",
-        "parameters": -lost,
+        "parameters": -sum(norm.moving_mean.shape[0] for norm in folded if norm.scale),
     }
 
 

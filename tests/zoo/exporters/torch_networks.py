@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from functools import partial
 from importlib import import_module
-from itertools import pairwise
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -230,7 +229,7 @@ def _make(name: str, recipe: Recipe) -> None:
         parameters=sum(p.numel() for p in (*model.parameters(), *model.buffers())),
         macs=counter.get_total_flops() // 2,
         macs_by="torch.utils.flop_counter.FlopCounterMode",
-        differences=list(_folded(model, image, exported)),
+        differences=list(_differences(model, image, exported)),
     )
 
 
@@ -263,28 +262,64 @@ def _flat(answer: Any) -> list[torch.Tensor]:
     return [tensor for value in values for tensor in _flat(value)]
 
 
+def _differences(model: nn.Module, image: torch.Tensor, exported: onnx.ModelProto) -> Iterator[Mapping[str, Any]]:
+    """Why the file holds another number of learned values than the module: each reason counted from the module."""
+    yield from _folded(model, image, exported)
+    yield from _unused(model, image)
+    yield from _gathered(model)
+
+
 def _folded(model: nn.Module, image: torch.Tensor, exported: onnx.ModelProto) -> Iterator[Mapping[str, Any]]:
     """Batch norms inside convolutions: scale and shift became one bias, or went into the bias there was."""
-    called: list[nn.Module] = []
-    leaves = [module for module in model.modules() if not list(module.children())]
-    hooks = [module.register_forward_hook(lambda module, *_: called.append(module)) for module in leaves]
+    makers: dict[int, tuple[nn.Module, torch.Tensor]] = {}
+    pairs: list[tuple[nn.Module | None, Any]] = []
+
+    def called(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if isinstance(module, _BATCH_NORMS):
+            pairs.append((makers.get(id(inputs[0]), (None,))[0], module))
+        makers[id(output)] = (module, output)
+
+    leaves = [module for module in model.modules() if isinstance(module, (*_BATCH_NORMS, *_WINDOWED))]
+    hooks = [module.register_forward_hook(called) for module in leaves]
     with torch.no_grad():
         model(image)
     for hook in hooks:
         hook.remove()
-    pairs = [(before, norm) for before, norm in pairwise(called) if isinstance(norm, _BATCH_NORMS)]
-    folded = [pair for pair in pairs if isinstance(pair[0], _WINDOWED)]
+    folded = [(before, norm) for before, norm in pairs if isinstance(before, _WINDOWED)]
     kept = sum(node.op_type == "BatchNormalization" for node in exported.graph.node)
     if kept == len(pairs):
         return
     if kept != len(pairs) - len(folded):
         print(f"  {len(pairs)} batch norms, {len(folded)} foldable, {kept} in the file: look why")
-    lost = sum(norm.num_features * (1 if before.bias is None else 2) for before, norm in folded)
     yield {
         "what": f"{len(pairs) - kept} of {len(pairs)} batch norms are folded into the convolutions before them: "
         "scale and shift became one bias",
-        "parameters": -lost,
+        "parameters": -sum(norm.num_features * (1 if before.bias is None else 2) for before, norm in folded),
     }
+
+
+def _unused(model: nn.Module, image: torch.Tensor) -> Iterator[Mapping[str, Any]]:
+    """Parts that only training uses, or nothing at all."""
+    sum(tensor.sum() for tensor in _flat(model(image)) if tensor.requires_grad).backward()
+    unused = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad and p.grad is None}
+    if unused:
+        parts = sorted({name.rpartition(".")[0].removeprefix("model.") for name in unused})
+        shown = ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
+        yield {"what": f"no output depends on {shown}", "parameters": -sum(unused.values())}
+
+
+def _gathered(model: nn.Module) -> Iterator[Mapping[str, Any]]:
+    """Tables of relative positions are written out, one number for each pair of tokens."""
+    more = 0
+    for module in model.modules():
+        if hasattr(module, "relative_position_bias_table") and hasattr(module, "relative_position_index"):
+            table = module.relative_position_bias_table
+            more += table.shape[1] * module.relative_position_index.numel() - table.numel()
+        if hasattr(module, "attention_biases") and hasattr(module, "attention_bias_idxs"):
+            more += module.attention_biases.shape[0] * module.attention_bias_idxs.numel()
+            more -= module.attention_biases.numel()
+    if more:
+        yield {"what": "tables of relative positions are written out for each pair of tokens", "parameters": more}
 
 
 if __name__ == "__main__":
