@@ -5,7 +5,6 @@
 
 import json
 import lzma
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from math import prod, sqrt
@@ -76,7 +75,7 @@ def _drawn(tensor: onnx.TensorProto, role: str, random: np.random.Generator) -> 
     mean, deviation, least, most = map(float, tensor.doc_string.split())
     if tensor.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8):
         return random.integers(round(least), round(most), shape, endpoint=True)
-    numbers = random.standard_normal(shape, np.float32)
+    numbers = _normal(shape, random)
     if role in _BATCH_NORM:
         # Scales below 1, because residual blocks add up; variances far from 0, because they divide.
         centre = {"scale": 0.8, "bias": 0.0, "mean": 0.0, "variance": 1.0}[role]
@@ -84,6 +83,12 @@ def _drawn(tensor: onnx.TensorProto, role: str, random: np.random.Generator) -> 
     if role and len(shape) > 1:
         return numbers * sqrt(2 / _fan_in(role, shape))
     return np.clip(mean + deviation * numbers, least, most)
+
+
+def _normal(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Of a million numbers at most, repeated: AlexNet's 61 million would take a second."""
+    count = prod(shape)
+    return np.resize(random.standard_normal(min(count, 1_000_003), np.float32), shape)
 
 
 def _fan_in(role: str, shape: tuple[int, ...]) -> int:
@@ -98,5 +103,25 @@ def _fan_in(role: str, shape: tuple[int, ...]) -> int:
             return max(1, round(prod(shape) / max(shape)))
 
 
-def families() -> Counter[str]:
-    return Counter(str(each["family"]) for each in facts().values())
+def free_sizes(name: str) -> dict[str, int]:
+    """What must be asked of a file that leaves its sizes free: batch, height and width as the framework ran it."""
+    value = _fed(topology(name).graph)[0]
+    _, *declared = (dim.dim_value for dim in value.type.tensor_type.shape.dim)
+    if all(declared):
+        return {}
+    _, *sizes = facts()[name]["input_shape"]
+    height, width = sizes[:2] if declared[-1] else sizes[1:]
+    return {"height": height, "width": width}
+
+
+def feeds(session: Any, image: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """The image for the first input; zeros for those that an exporter has left over."""
+    image_input, *others = session.get_inputs()
+    left_over = {each.name: np.zeros([size if isinstance(size, int) else 1 for size in each.shape], np.float32) for each in others}
+    dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16}.get(image_input.type, np.float32)
+    return {image_input.name: image.astype(dtype)} | left_over
+
+
+def _fed(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    weights = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in weights]

@@ -178,8 +178,9 @@ def _folded(network: Any, exported: onnx.ModelProto) -> Iterator[dict[str, Any]]
     """
     norms = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]  # noqa: SLF001
     before = [(norm.input._keras_history.operation, norm) for norm in norms]  # noqa: SLF001
+    linear = keras.activations.linear
     convs = (keras.layers.Conv2D, keras.layers.SeparableConv2D)
-    folded = [norm for layer, norm in before if isinstance(layer, convs) and not layer.use_bias]
+    folded = [norm for layer, norm in before if isinstance(layer, convs) and not layer.use_bias and layer.activation is linear]
     if not folded or any(node.op_type == "BatchNormalization" for node in exported.graph.node):
         return
     yield {

@@ -1,0 +1,150 @@
+"""The table of every network of the zoo against ONNX Runtime and against the framework it comes from."""
+
+import ast
+import re
+from functools import cache
+from math import ceil, floor
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from service.inspection.layer_shapes import layer_shapes
+from service.inspection.layer_table import LayerRow, LayerShapes
+from tests import zoo
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+
+NAMES = tuple(sorted(zoo.facts()))
+every_network = pytest.mark.parametrize("name", NAMES)
+
+
+@cache
+def table(name: str) -> LayerShapes:
+    """At the size its framework ran it, from the file without weights: a table needs none."""
+    return layer_shapes(zoo.topology(name), **zoo.free_sizes(name))
+
+
+def computed(name: str, tensors: list[str], image: Array) -> dict[str, Array]:
+    """What ONNX Runtime computes for these tensors of the network with drawn weights, its nodes as they are."""
+    model = zoo.network(name)
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return dict(zip(tensors, session.run(tensors, zoo.feeds(session, image)), strict=True))
+
+
+def image_of(name: str, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal(zoo.facts()[name]["input_shape"], np.float32)
+
+
+# --- the runtime
+
+
+@every_network
+def test_every_shape_is_the_one_the_runtime_computes_and_every_formula_evaluates_to_it(name: str) -> None:
+    rows = table(name).layers
+    arrays = computed(name, list(dict.fromkeys(row.tensor for row in rows)), image_of(name))
+    shapes = {tensor: array.shape for tensor, array in arrays.items()}
+    assert {row.id: row.output_shape for row in rows} == {row.id: shapes[row.tensor] for row in rows}
+    assert {row.id: result for row in rows for result in evaluated(row)} == {
+        row.id: size for row in rows for size in stated(row)
+    }
+    last = arrays[rows[-1].tensor].astype(np.float64)
+    assert np.isfinite(last).all()
+    assert last.size == 1 or last.std() > 0  # the drawn weights let the signal through
+
+
+@every_network
+def test_the_formulas_state_the_sizes_of_the_row(name: str) -> None:
+    for row in table(name).layers:
+        sizes = stated(row)
+        if row.kernel and row.output_shape:
+            spatial = row.output_shape[2:]
+            assert tuple(sizes) in (spatial, tuple(dict.fromkeys(spatial))), row.id
+
+
+# --- the framework
+
+
+@every_network
+def test_parameters_are_those_the_framework_counts_but_for_what_is_explained(name: str) -> None:
+    facts = zoo.facts()[name]
+    explained = sum(each["parameters"] for each in facts["differences"])
+    assert table(name).totals.parameters == facts["trainable_parameters"] + explained
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if zoo.facts()[name]["macs"] is not None])
+def test_macs_are_those_the_framework_counts(name: str) -> None:
+    facts = zoo.facts()[name]
+    explained = sum(each.get("macs", 0) for each in facts["differences"])
+    assert table(name).totals.macs == facts["macs"] + explained
+
+
+@every_network
+def test_the_outputs_have_the_shapes_that_the_framework_gave_them(name: str) -> None:
+    by_tensor = {row.tensor: row.output_shape for row in table(name).layers}
+    outputs = [by_tensor[value.name] for value in zoo.topology(name).graph.output]
+    assert outputs == [tuple(shape) for shape in zoo.facts()[name]["output_shapes"]]
+
+
+def test_resnet18_has_the_published_macs() -> None:
+    assert table("resnet18").totals.macs == table("resnet18_unfolded").totals.macs == 1_814_073_344
+    assert zoo.facts()["resnet18"]["macs"] == 1_814_073_344
+
+
+# --- the list
+
+
+def test_the_zoo_is_wide() -> None:
+    assert len(NAMES) >= 30
+    assert len({facts["family"] for facts in zoo.facts().values()}) >= 12
+    assert len({facts["exporter"].split()[0] for facts in zoo.facts().values()}) >= 5
+    assert {path.name.removesuffix(".onnx.xz") for path in zoo.FOLDER.glob("*.xz")} == set(NAMES)
+
+
+# --- an evaluator of formulas that shares nothing with what writes them
+
+
+def evaluated(row: LayerRow) -> list[int]:
+    return [evaluate(formula.split(" = ")[0]) for formula in row.formula if " = " in formula]
+
+
+def stated(row: LayerRow) -> list[int]:
+    found = [re.search(r" = (-?\d+)", formula) for formula in row.formula]
+    return [int(match[1]) for match in found if match]
+
+
+def evaluate(text: str) -> int:
+    """Numbers, + - * / and floor and ceil, exact: such as `floor((27 + 2*2 - 5)/1) + 1`."""
+    from fractions import Fraction
+
+    def value(node: ast.expr) -> Fraction:
+        match node:
+            case ast.Constant(value=int(number)):
+                return Fraction(number)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -value(operand)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return value(left) + value(right)
+            case ast.BinOp(left=left, op=ast.Sub(), right=right):
+                return value(left) - value(right)
+            case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                return value(left) * value(right)
+            case ast.BinOp(left=left, op=ast.Div(), right=right):
+                return value(left) / value(right)
+            case ast.Call(func=ast.Name(id="floor"), args=[argument]):
+                return Fraction(floor(value(argument)))
+            case ast.Call(func=ast.Name(id="ceil"), args=[argument]):
+                return Fraction(ceil(value(argument)))
+        message = f"{text!r} is not a sum"
+        raise AssertionError(message)
+
+    result = value(ast.parse(text, mode="eval").body)
+    assert result.denominator == 1
+    return int(result)
