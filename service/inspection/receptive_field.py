@@ -69,6 +69,14 @@ def through_padding(field: ReceptiveField, begin: int) -> ReceptiveField:
     return replace(field, low=field.low - field.jump * begin, high=field.high - field.jump * begin)
 
 
+def through_repetition(field: ReceptiveField, begin: int, end: int) -> ReceptiveField:
+    """Where padding repeats the border's pixels: units near an edge see up to so many positions further inside."""
+    if begin <= 0 and end <= 0:
+        return field
+    low, high = field.low - field.jump * max(end, 0), field.high + field.jump * max(begin, 0)
+    return replace(field, low=low, high=high, exact=False)
+
+
 def through_resize(
     field: ReceptiveField, scale: Fraction, mode: str, coordinates: str, nearest_mode: str
 ) -> ReceptiveField | None:

@@ -2,45 +2,17 @@
 
 import ast
 import re
-from functools import cache
+from fractions import Fraction
 from math import ceil, floor
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 import pytest
 
-from service.inspection.layer_shapes import layer_shapes
-from service.inspection.layer_table import LayerRow, LayerShapes
+from service.inspection.layer_table import LayerRow
 from tests import zoo
+from tests.service.inspection.zoo_runs import NAMES, Runner, image_of, table
 
-Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
-
-NAMES = tuple(sorted(zoo.facts()))
 every_network = pytest.mark.parametrize("name", NAMES)
-
-
-@cache
-def table(name: str) -> LayerShapes:
-    """At the size its framework ran it, from the file without weights: a table needs none."""
-    return layer_shapes(zoo.topology(name), **zoo.free_sizes(name))
-
-
-def computed(name: str, tensors: list[str], image: Array) -> dict[str, Array]:
-    """What ONNX Runtime computes for these tensors of the network with drawn weights, its nodes as they are."""
-    model = zoo.network(name)
-    del model.graph.output[:]
-    model.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in tensors)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return dict(zip(tensors, session.run(tensors, zoo.feeds(session, image)), strict=True))
-
-
-def image_of(name: str, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).standard_normal(zoo.facts()[name]["input_shape"], np.float32)
 
 
 # --- the runtime
@@ -49,7 +21,7 @@ def image_of(name: str, seed: int = 0) -> Array:
 @every_network
 def test_every_shape_is_the_one_the_runtime_computes_and_every_formula_evaluates_to_it(name: str) -> None:
     rows = table(name).layers
-    arrays = computed(name, list(dict.fromkeys(row.tensor for row in rows)), image_of(name))
+    arrays = Runner(name, [row.tensor for row in rows])(image_of(name))
     shapes = {tensor: array.shape for tensor, array in arrays.items()}
     assert {row.id: row.output_shape for row in rows} == {row.id: shapes[row.tensor] for row in rows}
     assert {row.id: result for row in rows for result in evaluated(row)} == {
@@ -122,8 +94,6 @@ def stated(row: LayerRow) -> list[int]:
 
 def evaluate(text: str) -> int:
     """Numbers, + - * / and floor and ceil, exact: such as `floor((27 + 2*2 - 5)/1) + 1`."""
-    from fractions import Fraction
-
     def value(node: ast.expr) -> Fraction:
         match node:
             case ast.Constant(value=int(number)):
