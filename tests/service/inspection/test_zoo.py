@@ -1,15 +1,10 @@
 """The table of every network of the zoo against ONNX Runtime and against the framework it comes from."""
 
-import ast
-import re
-from fractions import Fraction
-from math import ceil, floor
-
 import numpy as np
 import pytest
 
-from service.inspection.layer_table import LayerRow
 from tests import zoo
+from tests.service.inspection.formulas import evaluated, stated
 from tests.service.inspection.zoo_runs import NAMES, Runner, image_of, table
 
 every_network = pytest.mark.parametrize("name", NAMES)
@@ -78,43 +73,3 @@ def test_the_zoo_is_wide() -> None:
     assert len({facts["family"] for facts in zoo.facts().values()}) >= 12
     assert len({facts["exporter"].split()[0] for facts in zoo.facts().values()}) >= 5
     assert {path.name.removesuffix(".onnx.xz") for path in zoo.FOLDER.glob("*.xz")} == set(NAMES)
-
-
-# --- an evaluator of formulas that shares nothing with what writes them
-
-
-def evaluated(row: LayerRow) -> list[int]:
-    return [evaluate(formula.split(" = ")[0]) for formula in row.formula if " = " in formula]
-
-
-def stated(row: LayerRow) -> list[int]:
-    found = [re.search(r" = (-?\d+)", formula) for formula in row.formula]
-    return [int(match[1]) for match in found if match]
-
-
-def evaluate(text: str) -> int:
-    """Numbers, + - * / and floor and ceil, exact: such as `floor((27 + 2*2 - 5)/1) + 1`."""
-    def value(node: ast.expr) -> Fraction:
-        match node:
-            case ast.Constant(value=int(number)):
-                return Fraction(number)
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -value(operand)
-            case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return value(left) + value(right)
-            case ast.BinOp(left=left, op=ast.Sub(), right=right):
-                return value(left) - value(right)
-            case ast.BinOp(left=left, op=ast.Mult(), right=right):
-                return value(left) * value(right)
-            case ast.BinOp(left=left, op=ast.Div(), right=right):
-                return value(left) / value(right)
-            case ast.Call(func=ast.Name(id="floor"), args=[argument]):
-                return Fraction(floor(value(argument)))
-            case ast.Call(func=ast.Name(id="ceil"), args=[argument]):
-                return Fraction(ceil(value(argument)))
-        message = f"{text!r} is not a sum"
-        raise AssertionError(message)
-
-    result = value(ast.parse(text, mode="eval").body)
-    assert result.denominator == 1
-    return int(result)
