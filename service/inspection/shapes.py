@@ -17,8 +17,8 @@ from onnx.numpy_helper import from_array
 from onnx.shape_inference import InferenceError, infer_shapes
 
 from service.inspection.constants import image_inputs, opset_of
+from service.inspection.inference_gaps import corrected, is_doubtful
 from service.inspection.input_size import Dims, Picture
-from service.inspection.rounded_up_pools import rounded_down, rounds_up
 from service.inspection.size_arithmetic import Sizes
 
 # Shape inference reads the values of small tensors only (a Reshape's shape, a Resize's scales).
@@ -69,22 +69,26 @@ def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, T
     if opset_of(model) >= 13 and _readable_for_inference(bare.graph, types):
         types = _inferred(bare)
     for _ in range(_MAX_ROUNDS):
-        if not (_with_pools_corrected(bare.graph, types) or _with_sizes_evaluated(bare.graph, types)):
+        if not (_with_one_corrected(bare.graph, types) or _with_sizes_evaluated(bare.graph, types)):
             break
         types = _inferred(bare)
     return types | {t.name: TensorType(_weight_dims(t), t.data_type) for t in model.graph.initializer}
 
 
-def _with_pools_corrected(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
-    """Corrects the first pool that inference got wrong: those behind it have to wait for their inputs."""
+def _with_one_corrected(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
+    """Corrects the first node that inference got wrong: those behind it have to wait for their inputs."""
     for at, node in enumerate(graph.node):
-        before, after = (types.get(name, UNKNOWN).dims for name in (node.input[0], node.output[0])) if rounds_up(node) else (None, None)
-        sizes = known_sizes(before)
-        right = rounded_down(node, sizes[2:], after[2:]) if sizes and after else None
+        right = _right(node, types) if is_doubtful(node) else None
         if right is not None:
             graph.node[at].CopyFrom(right)
             return True
     return False
+
+
+def _right(node: onnx.NodeProto, types: Mapping[str, TensorType]) -> onnx.NodeProto | None:
+    before, weight = (known_sizes(types.get(name, UNKNOWN).dims) for name in (node.input[0], node.input[-1 if len(node.input) < 2 else 1]))
+    after = types.get(node.output[0], UNKNOWN).dims
+    return None if before is None or weight is None or after is None else corrected(node, weight[2:], before[2:], after[2:])
 
 
 def _with_sizes_evaluated(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:

@@ -195,7 +195,7 @@ def _as_trained(network: Any) -> None:
     random = np.random.default_rng(0)
     for weight in network.weights:
         value = np.asarray(weight)
-        if value.size > 1 and value.min() == value.max():
+        if value.size and value.min() == value.max():
             weight.assign(value + 0.05 * random.random(value.shape))
 
 

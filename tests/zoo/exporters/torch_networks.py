@@ -38,6 +38,7 @@ class Recipe:
     size: tuple[int, ...] = (3, 64, 64)
     new: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    explained: tuple[Mapping[str, Any], ...] = ()
 
 
 class Tensors(nn.Module):
@@ -137,8 +138,8 @@ def _backbone(*features: str) -> Any:
 def _upernet() -> nn.Module:
     torch.manual_seed(0)
     config = transformers.UperNetConfig(
-        backbone_config=_backbone("stage1", "stage2", "stage3", "stage4"), hidden_size=32, auxiliary_in_channels=48,
-        auxiliary_channels=16, num_labels=21,
+        backbone_config=_backbone("stage1", "stage2", "stage3", "stage4"), hidden_size=32,
+        use_auxiliary_head=False, num_labels=21,
     )  # fmt: skip
     return Tensors(transformers.UperNetForSemanticSegmentation(config), "logits")
 
@@ -189,7 +190,6 @@ def _pytorchcv() -> Iterator[tuple[str, Recipe]]:
     yield "simplepose", of("Simple Pose", 64, "simplepose_coco.simplepose_resnet18_coco", in_size=(64, 64))
     yield "linknet", of("LinkNet", 64, "linknet.linknet_cityscapes", in_size=(64, 64))
     yield "erfnet", of("ERFNet", 64, "erfnet.erfnet_cityscapes", in_size=(64, 64))
-    yield "segnet", of("SegNet", 64, "segnet.segnet_cityscapes", in_size=(64, 64))
     yield "unet", of("U-Net", 64, "unet.unet_cityscapes", new=True, in_size=(64, 64))
     yield "unet_old", of("U-Net", 64, "unet.unet_cityscapes", in_size=(64, 64))
     yield "superpoint", Recipe("SuperPoint", "pytorchcv", partial(pytorchcv, "superpointnet.superpointnet"), (1, 64, 64), new=False)
@@ -225,7 +225,7 @@ def _make(name: str, recipe: Recipe) -> None:
         parameters=sum(p.numel() for p in (*model.parameters(), *model.buffers())),
         macs=counter.get_total_flops() // 2,
         macs_by="torch.utils.flop_counter.FlopCounterMode",
-        differences=list(_differences(model, image, exported)),
+        differences=[*_differences(model, image, exported), *recipe.explained],
     )
 
 
@@ -234,7 +234,7 @@ def _as_trained(model: nn.Module) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for tensor in (*model.parameters(), *(b for n, b in model.named_buffers() if "running_" in n)):
-            if tensor.numel() > 1 and tensor.min() == tensor.max():
+            if tensor.min() == tensor.max():
                 tensor += 0.05 * torch.rand(tensor.shape, generator=generator)
     return model
 
@@ -269,6 +269,8 @@ def _folded(model: nn.Module, image: torch.Tensor, exported: onnx.ModelProto) ->
     """Batch norms inside convolutions: scale and shift became one bias, or went into the bias there was."""
     makers: dict[int, tuple[nn.Module, torch.Tensor]] = {}
     pairs: list[tuple[nn.Module | None, Any]] = []
+    names = {module: name for name, module in model.named_modules()}
+    held = {tensor.name for tensor in exported.graph.initializer}
 
     def called(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if isinstance(module, _BATCH_NORMS):
@@ -281,7 +283,8 @@ def _folded(model: nn.Module, image: torch.Tensor, exported: onnx.ModelProto) ->
         model(image)
     for hook in hooks:
         hook.remove()
-    folded = [(before, norm) for before, norm in pairs if isinstance(before, _WINDOWED)]
+    gone = [(before, norm) for before, norm in pairs if f"{names[norm]}.weight" not in held]
+    folded = [(before, norm) for before, norm in gone if isinstance(before, _WINDOWED)]
     kept = sum(node.op_type == "BatchNormalization" for node in exported.graph.node)
     if kept == len(pairs):
         return
