@@ -13,7 +13,7 @@ import onnxruntime
 from service.engine.layer_report import LayerReport, TrainingReport
 from service.engine.model_file import ModelFile, from_bytes
 from service.engine.model_metadata import ModelMetadata, with_metadata
-from service.inspection.activations import Activations, merged_layers, population
+from service.inspection.activations import Activations, merged_layers, population, standardised
 from service.inspection.live_statistics import layers_of
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions
@@ -28,7 +28,7 @@ def with_training_report(model: onnx.ModelProto, metadata: ModelMetadata, traini
     """`metadata` with the report of `IMAGES` of the training images. Two passes' time for each: 3 s for mnist."""
     bare = metadata.model_copy(update={"layer_statistics": None})
     file = from_bytes(with_metadata(model, bare).SerializeToString())
-    report = training_report(file, spread(training, IMAGES), f"training images of the recipe {file_recipe(file)}")
+    report = training_report(file, spread(training, IMAGES), f"training images of recipe {metadata.provenance.recipe}")
     return metadata.model_copy(update={"layer_statistics": report})
 
 
@@ -45,7 +45,8 @@ def layer_report(layer_id: str, seen: Sequence[Activations]) -> LayerReport:
     together = merged_layers({layer_id: of} for of in seen)[layer_id]
     spreads = [_rounded(float(std), float(std) / 100) for std in together.channels.std]
     means = [
-        _rounded(float(mean), std / 100) for mean, std in zip(together.channels.mean, together.channels.std, strict=True)
+        _rounded(float(mean), std / 100)
+        for mean, std in zip(together.channels.mean, together.channels.std, strict=True)
     ]
     known = together.values.count > 0
     report = LayerReport(
@@ -73,8 +74,7 @@ def _with_population(report: LayerReport, seen: Sequence[Activations]) -> LayerR
     """With bins that hold a tenth of the standardised means each, as far as these are not all the same."""
     means = np.stack([of.channels.mean for of in seen])
     counted = np.stack([of.channels.count > 0 for of in seen])
-    std = np.array(report.channel_stds)
-    standard = ((means - report.channel_means) / np.where(std > 0, std, 1))[counted & (std > 0)]
+    standard = standardised(means, counted, report)
     if not standard.size:
         return report
     deciles = np.quantile(standard, np.arange(1, _BINS) / _BINS)

@@ -24,7 +24,9 @@ from service.inspection.live_statistics import (
 
 router = APIRouter(tags=["inspect"])
 
-_OFF = {403: {**problems(404)[404], "description": "switched off: FOVEA_LIVE_SHARE is 0"}}
+_OFF: dict[int | str, dict[str, Any]] = {
+    403: {**problems(404)[404], "description": "switched off: FOVEA_LIVE_SHARE is 0"}
+}
 
 
 @router.get(

@@ -77,22 +77,27 @@ def activations(values: np.ndarray, report: LayerReport | None = None) -> Activa
         max=float(numbers.max(initial=-np.inf)),
         values=_moments(numbers),
         channels=channels,
-        active=rows.any(axis=1),
+        active=np.asarray(rows.any(axis=1)),
         bins=np.zeros(0, np.int64) if report is None else population(channels.mean[None], whole[None], report),
     )
 
 
 def population(means: np.ndarray, counted: np.ndarray, report: LayerReport) -> Int64[np.ndarray, " bins"]:
-    """How many of the channels' means [images, channels] lie in each bin of `report`, where they are `counted`.
+    """How many of the channels' means [images, channels] lie in each bin of `report`, where they are `counted`."""
+    bins = np.searchsorted(report.edges, standardised(means, counted, report))
+    return np.bincount(bins, minlength=len(report.counts)).astype(np.int64)
 
-    A channel that was constant in training cannot be standardised and counts in no bin.
+
+def standardised(means: np.ndarray, counted: np.ndarray, report: LayerReport) -> Float64[np.ndarray, " means"]:
+    """The channels' means [images, channels] that are `counted`, by the mean and deviation that training had there.
+
+    A channel that was constant in training cannot be standardised, another number of channels cannot be compared.
     """
     mean, std = np.array(report.channel_means), np.array(report.channel_stds)
     if means.shape[1] != len(mean):
-        return np.zeros(len(report.counts), np.int64)
+        return np.zeros(0)
     standard = (means - mean) / np.where(std > 0, std, 1)
-    bins = np.searchsorted(report.edges, standard[counted & (std > 0)])
-    return np.bincount(bins, minlength=len(report.counts)).astype(np.int64)
+    return np.asarray(standard[counted & (std > 0)])
 
 
 def merged(one: Activations, other: Activations) -> Activations:

@@ -3,6 +3,10 @@
 The measure is the population stability index of credit scoring: the sum over bins of (p - q) ln(p / q), where p and q
 are the shares of the live and the training population; below 0.1 is read as no shift, above 0.25 as a significant one
 (N. Siddiqi, "Credit Risk Scorecards", 2006). It is the symmetric (Jeffreys) form of the Kullback-Leibler divergence.
+
+One population per layer, of all its channels, keeps the report small; but channels that move against each other leave
+it nearly as it was (noise of 10 % on MNIST moved 57 of 96 channels of the last pooling: 0.19). So the median channel's
+standardised mean difference counts too.
 """
 
 from math import ceil
@@ -14,7 +18,8 @@ from service.engine.layer_report import LayerReport, TrainingReport
 from service.inspection.activations import Activations
 
 SIGNIFICANT_PSI = 0.25
-SHIFTED_CHANNEL = 0.5  # standard deviations: Cohen's medium effect
+# Standard deviations, Cohen's medium effect: a normal distribution moved that far has a stability index of 0.25.
+SHIFTED_CHANNEL = 0.5
 # Without any shift, PSI / (1/N + 1/M) of N live and M training images is chi-squared distributed with bins - 1 degrees
 # of freedom (B. Yurdakul, J. Naranjo, "Statistical properties of the population stability index", 2020). With 10 bins
 # and this much, 0.25 is passed by chance 4 times in a million. The channels of an image only make it rarer.
@@ -28,9 +33,14 @@ class Drift(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    drifted: bool | None = Field(description=f"psi above {SIGNIFICANT_PSI}; null while the images are too few to tell")
+    drifted: bool | None = Field(
+        description=f"psi above {SIGNIFICANT_PSI} or channel_shift above {SHIFTED_CHANNEL}; null for too few images"
+    )
     psi: float | None = Field(
         description="population stability index of the channels' means per image, standardised as in training"
+    )
+    channel_shift: float | None = Field(
+        description="|mean - training mean| / training standard deviation of a channel's means; the median channel's"
     )
     mean_shift: float | None = Field(description="(mean - training mean) / training standard deviation, of all values")
     std_ratio: float | None = Field(description="standard deviation / training standard deviation, of all values")
@@ -52,20 +62,18 @@ def images_needed(report: TrainingReport) -> int | None:
 def drift(seen: Activations, report: LayerReport, *, enough: bool) -> Drift:
     """`enough`: as many images as `images_needed` says."""
     psi = stability_index(seen.bins, np.array(report.counts)) if len(seen.bins) else None
-    extent = report.max - report.min
-    known = seen.values.count > 0
-    same_channels = len(seen.active) == len(report.channel_means)
-    was_dead, is_dead = set(report.dead_channels), set(seen.dead_channels)
+    shifts = _shifts(seen, report)
+    shift = float(np.nanmedian(shifts)) if np.isfinite(shifts).any() else None
+    known = [
+        measure > limit for measure, limit in ((psi, SIGNIFICANT_PSI), (shift, SHIFTED_CHANNEL)) if measure is not None
+    ]
     return Drift(
-        drifted=psi > SIGNIFICANT_PSI if enough and psi is not None else None,
+        drifted=any(known) if enough and known else None,
         psi=psi,
-        mean_shift=_ratio(float(seen.values.mean) - report.mean, report.std) if known else None,
-        std_ratio=_ratio(float(seen.values.std), report.std) if known else None,
-        below_range=_ratio(max(report.min - seen.min, 0.0), extent) if known else None,
-        above_range=_ratio(max(seen.max - report.max, 0.0), extent) if known else None,
-        newly_dead=tuple(sorted(is_dead - was_dead)) if same_channels else (),
-        newly_alive=tuple(sorted(was_dead - is_dead)) if same_channels else (),
-        shifted_channels=_shifted(seen, report) if same_channels else (),
+        channel_shift=shift,
+        shifted_channels=tuple(np.flatnonzero(shifts > SHIFTED_CHANNEL).tolist()),
+        **_of_values(seen, report),
+        **_of_dead_channels(seen, report),
     )
 
 
@@ -78,14 +86,35 @@ def stability_index(live: np.ndarray, training: np.ndarray) -> float | None:
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
-    return (counts + _HALF_AN_IMAGE) / (counts.sum() + _HALF_AN_IMAGE * len(counts))
+    return np.asarray((counts + _HALF_AN_IMAGE) / (counts.sum() + _HALF_AN_IMAGE * len(counts)))
 
 
-def _shifted(seen: Activations, report: LayerReport) -> tuple[int, ...]:
-    """A channel that was constant in training has no deviation to measure by."""
+def _shifts(seen: Activations, report: LayerReport) -> np.ndarray:
+    """Each channel's; NaN for one that was constant in training: it has no deviation to measure by."""
     mean, std = np.array(report.channel_means), np.array(report.channel_stds)
-    moved = np.abs(seen.channels.mean - mean) > SHIFTED_CHANNEL * std
-    return tuple(np.flatnonzero(moved & (std > 0) & (seen.channels.count > 0)).tolist())
+    if len(seen.active) != len(mean):
+        return np.zeros(0)
+    known = (std > 0) & (seen.channels.count > 0)
+    return np.where(known, np.abs(seen.channels.mean - mean) / np.where(std > 0, std, 1), np.nan)
+
+
+def _of_values(seen: Activations, report: LayerReport) -> dict[str, float | None]:
+    if not seen.values.count:
+        return dict.fromkeys(("mean_shift", "std_ratio", "below_range", "above_range"))
+    extent = report.max - report.min
+    return {
+        "mean_shift": _ratio(float(seen.values.mean) - report.mean, report.std),
+        "std_ratio": _ratio(float(seen.values.std), report.std),
+        "below_range": _ratio(max(report.min - seen.min, 0.0), extent),
+        "above_range": _ratio(max(seen.max - report.max, 0.0), extent),
+    }
+
+
+def _of_dead_channels(seen: Activations, report: LayerReport) -> dict[str, tuple[int, ...]]:
+    was, now = set(report.dead_channels), set(seen.dead_channels)
+    if len(seen.active) != len(report.channel_means):
+        was = now = set()
+    return {"newly_dead": tuple(sorted(now - was)), "newly_alive": tuple(sorted(was - now))}
 
 
 def _ratio(value: float, unit: float) -> float | None:

@@ -13,7 +13,7 @@ from service.arrays import NetworkInput
 from service.engine.layer_report import TrainingReport
 from service.inspection import stopping
 from service.inspection.activations import Activations, activations, merged_layers
-from service.inspection.drift import SIGNIFICANT_PSI, Drift, drift, images_needed
+from service.inspection.drift import Drift, drift, images_needed
 from service.inspection.graph import Layer
 from service.inspection.network import Network
 
@@ -79,7 +79,6 @@ class LiveStatistics(_Frozen):
     problem: str | None = Field(description="why the last one of those could not")
     training: TrainingImages | None = Field(description="null where the model file has no training report")
     images_needed: int | None = Field(description="from how many images on `drifted` is said; null: never")
-    psi_threshold: float = Field(default=SIGNIFICANT_PSI, description="above this a layer is drifted")
     drifted: bool | None = Field(description="whether any layer is; null where that cannot be told, see `verdict`")
     verdict: str = Field(description="the same as a sentence")
     layers: list[LiveLayer] = Field(description="in the order of the network")
@@ -118,7 +117,7 @@ def layers_of(network: Network, image: NetworkInput) -> dict[str, Activations]:
     report = network.file.metadata.layer_statistics
     chosen = observed(network)
     values = network.values([layer.output for layer in chosen], image)
-    return {layer.id: activations(values[layer.output], report and report.layer(layer.id)) for layer in chosen}
+    return {layer.id: activations(values[layer.output], report.layer(layer.id) if report else None) for layer in chosen}
 
 
 def observed(network: Network) -> list[Layer]:
