@@ -19,7 +19,7 @@ from service.errors import FoveaError
 from service.inspection.activations import Activations, merged_layers
 from service.inspection.live_statistics import Seen, look
 
-MOST_WAITING = 16  # images
+MOST_WAITING = 64  # images
 _MOST_BYTES = 64 * 2**20  # of those: a network may take images of any size
 _TOGETHER = 8  # images of one question to the inspector
 # The inspector answers people too: they wait this much longer at most, or for one image on a large network.

@@ -20,7 +20,10 @@ PerChannel = Float64[np.ndarray, " channels"]
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """How many numbers there were, their mean, and the sum of their squared deviations from it. Scalars or arrays."""
+    """How many numbers there were, their mean, and the sum of their squared deviations from it.
+
+    Arrays of one number per channel, or without axes.
+    """
 
     count: np.ndarray
     mean: np.ndarray
@@ -169,7 +172,8 @@ def _together(one: Moments, other: Moments) -> Moments:
     # With none on one side, its mean (0) must not move the other's.
     mean = np.where(one.count == 0, other.mean, one.mean + distance * share)
     between = np.square(distance) * one.count * share
-    return Moments(count, mean, one.deviations + other.deviations + between)
+    parts = (count, mean, one.deviations + other.deviations + between)
+    return Moments(*map(np.asarray, parts))  # arithmetic of arrays without axes gives scalars
 
 
 def _without_channels(seen: Activations) -> Activations:
