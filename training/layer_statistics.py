@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 import onnxruntime
+from jaxtyping import UInt8
+from torch import Tensor
 
 from service.engine.layer_report import LayerReport, TrainingReport
 from service.engine.model_file import ModelFile, from_bytes
@@ -65,7 +67,7 @@ def layer_report(layer_id: str, seen: Sequence[Activations]) -> LayerReport:
     return _with_population(report, seen)
 
 
-def spread(images: Images, count: int) -> Images:
+def spread(images: Images, count: int) -> UInt8[Tensor, "chosen height width channels"]:
     """`count` images at even distances, all where there are fewer: always the same ones, of all classes."""
     return images[np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(np.int64)]
 

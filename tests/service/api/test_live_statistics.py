@@ -45,7 +45,7 @@ def reported(images: np.ndarray) -> onnx.ModelProto:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     model = reported(dark(500))
-    for name in ("untouched", "reported", "watched"):
+    for name in ("untouched", "reported", "figured", "watched"):
         put(folder, name, model)
     put(folder, "grey", grey())
     put(folder, "upscaler", tiny_models.upscaler())
@@ -93,10 +93,13 @@ def test_before_the_first_image_there_is_nothing(sampled: httpx.Client) -> None:
 
 def test_the_figures_of_each_layer_are_those_of_all_images(sampled: httpx.Client) -> None:
     images = dark(20, seed=5)
-    classify(sampled, images)  # the first that this model gets
-    layers = {layer["id"]: layer for layer in statistics(sampled, URL + "?channels=true")["layers"]}
+    classify(sampled, images, "figured")
+    layers = {
+        layer["id"]: layer
+        for layer in statistics(sampled, "/v1/models/figured/live-statistics?channels=true")["layers"]
+    }
     seen = [
-        sampled.post(f"/v1/models/reported/feature-maps?format=npz&layers={','.join(layers)}", content=png(image))
+        sampled.post(f"/v1/models/figured/feature-maps?format=npz&layers={','.join(layers)}", content=png(image))
         for image in images
     ]
     maps = [dict(np.load(io.BytesIO(answer.content))) for answer in seen]
