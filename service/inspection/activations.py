@@ -62,7 +62,7 @@ class Activations:
 
 @np.errstate(over="ignore", invalid="ignore")
 def activations(values: np.ndarray, report: LayerReport | None = None) -> Activations:
-    """Of one image. 16x28x28 float32 takes 0.1 ms."""
+    """Of one image. 16x28x28 float32 takes 0.2 ms."""
     if values.dtype.kind not in "fiub":
         raise InvalidParameterError("layer", str(values.dtype), "it holds no numbers")
     rows = _rows(values.astype(np.float64))

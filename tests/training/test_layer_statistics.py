@@ -92,9 +92,6 @@ def test_describing_a_file_gives_it_the_report_and_leaves_everything_else(finish
     assert found.metadata.model_copy(update={"layer_statistics": None}) == bare
     assert graph_sha256(found.model) == graph_sha256(source.model)
     assert report_of(file).images == IMAGES
-    once = file.read_bytes()
-    describe(file, None)
-    assert file.read_bytes() == once
 
 
 def test_a_file_from_elsewhere_is_not_described_and_stays(finished: Run, tmp_path: Path) -> None:
