@@ -1,7 +1,8 @@
 """A share of the images that production classified, shown to the inspector one after the other. Knows no route.
 
 Nothing waits for it: an image that finds the queue full is let go and counted. An image is held in memory until it
-was looked at, and never written anywhere; what stays are the layers' figures.
+was looked at, and never written anywhere; what stays are the layers' figures. A network whose truncated session is too
+large to be kept (FOVEA_PREFIX_CACHE_BYTES) is opened anew for each image: sample few of those.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ SHIFTED_CHANNEL = 0.5
 # and this much, 0.25 is passed by chance 4 times in a million. The channels of an image only make it rarer.
 _CERTAIN = 0.006
 # So that an empty bin has a logarithm.
-_HALF_AN_IMAGE = 0.5
+_HALF_A_COUNT = 0.5
 
 
 class Drift(BaseModel):
@@ -78,7 +78,7 @@ def drift(seen: Activations, report: LayerReport, *, enough: bool) -> Drift:
 
 
 def stability_index(live: np.ndarray, training: np.ndarray) -> float | None:
-    """The PSI of two histograms over the same bins; None where one is empty. An empty bin counts half an image."""
+    """The PSI of two histograms over the same bins; None where one is empty. An empty bin counts a half."""
     if not live.sum() or not training.sum():
         return None
     p, q = _shares(live), _shares(training)
@@ -86,7 +86,7 @@ def stability_index(live: np.ndarray, training: np.ndarray) -> float | None:
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
-    return np.asarray((counts + _HALF_AN_IMAGE) / (counts.sum() + _HALF_AN_IMAGE * len(counts)))
+    return np.asarray((counts + _HALF_A_COUNT) / (counts.sum() + _HALF_A_COUNT * len(counts)))
 
 
 def _shifts(seen: Activations, report: LayerReport) -> np.ndarray:

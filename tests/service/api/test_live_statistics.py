@@ -13,11 +13,12 @@ import onnx
 import pytest
 import torch
 
+from service.app import create_app
 from service.engine.model_file import from_bytes
 from service.engine.model_metadata import with_metadata
 from service.settings import Settings
 from tests import tiny_models
-from tests.service.api.conftest import named, pixels, png, put, ready, until
+from tests.service.api.conftest import named, pixels, png, put, ready, served, until
 from training.layer_statistics import training_report
 
 URL = "/v1/models/reported/live-statistics"
@@ -82,6 +83,12 @@ def test_it_is_off_unless_switched_on_and_says_how(client: httpx.Client) -> None
     answer = client.get("/v1/models/grey/live-statistics")
     assert (answer.status_code, answer.json()["code"]) == (403, "live_statistics_off")
     assert "FOVEA_LIVE_SHARE=0.01" in answer.json()["remedy"]
+
+
+def test_switched_off_there_is_nobody_to_offer_images_to(folder: Path) -> None:
+    app = create_app(Settings(models=folder, provider="cpu"))
+    with served(app):
+        assert app.state.services.sampler is None
 
 
 def test_before_the_first_image_there_is_nothing(sampled: httpx.Client) -> None:
