@@ -255,6 +255,16 @@ class ManagementOffError(SwitchedOffError):
         )
 
 
+class LiveStatisticsOffError(SwitchedOffError):
+    code = "live_statistics_off"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no production image is sampled for statistics of the layers",
+            "start the service with FOVEA_LIVE_SHARE=0.01, or another share of the images up to 1",
+        )
+
+
 class InvalidTokenError(FoveaError):
     code = "token_invalid"
 

@@ -9,9 +9,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -277,7 +277,7 @@ def main(names: list[str]) -> None:
         if name in names or (not names and not (ZOO / f"{name}.onnx.xz").exists()):
             try:
                 _make(name, recipe)
-            except Exception as failure:  # noqa: BLE001
+            except Exception as failure:
                 print(f"FAILED {name}: {type(failure).__name__} {str(failure)[:300]}")
                 if names:
                     raise
