@@ -128,9 +128,10 @@ def test_any_local_response_norm(size: int, channels: int, alpha: float, beta: f
     agree(behind_a_stem(stage, channels, 4))
 
 
-@pytest.mark.parametrize(
-    "operator", ["Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "GlobalAveragePool", "GlobalMaxPool"]
-)
+_WITHOUT_WEIGHTS = "Relu LeakyRelu Elu Sigmoid HardSigmoid HardSwish Softplus Mish Tanh GlobalAveragePool GlobalMaxPool"
+
+
+@pytest.mark.parametrize("operator", _WITHOUT_WEIGHTS.split())
 def test_layers_without_weights(operator: str) -> None:
     agree(behind_a_stem(networks.plain(operator, "layer"), 4, 5))
 
