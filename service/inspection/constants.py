@@ -143,6 +143,12 @@ def count_of(name: str, constants: Constants, depth: int = 4) -> int | None:
     return None
 
 
+def integers_of(value: Setting | None) -> tuple[int, ...] | None:
+    """A setting that is a list of integers, None where it is absent or something else."""
+    integers = tuple(number for number in value if isinstance(number, int)) if isinstance(value, tuple) else None
+    return integers if integers is not None and isinstance(value, tuple) and len(integers) == len(value) else None
+
+
 def opset_of(model: onnx.ModelProto) -> int:
     """The version of the standard operators; 1 where the file states none."""
     return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)

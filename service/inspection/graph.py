@@ -12,7 +12,7 @@ import onnx
 
 from service.engine.model_metadata import ManifestLayer
 from service.errors import UnknownLayerError
-from service.inspection.constants import Setting, image_inputs, weight_names
+from service.inspection.constants import Setting, image_inputs, integers_of, weight_names
 from service.inspection.exporter_names import (
     first,
     inserted_by_tf2onnx,
@@ -85,11 +85,7 @@ class Layer:
 
     def integers(self, setting: str) -> tuple[int, ...] | None:
         """A setting that is a list of integers, None where it is absent or something else."""
-        value = self.settings.get(setting)
-        if not isinstance(value, tuple):
-            return None
-        integers = tuple(number for number in value if isinstance(number, int))
-        return integers if len(integers) == len(value) else None
+        return integers_of(self.settings.get(setting))
 
     def _per_axis(self, setting: str, default: int) -> tuple[int, ...] | None:
         if self.kernel is None:
