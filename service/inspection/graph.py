@@ -6,6 +6,7 @@ Reads the graph's structure only: no shapes are inferred, no weight is evaluated
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import onnx
@@ -61,20 +62,20 @@ class Layer:
     def output(self) -> str:
         return self.outputs[0]
 
-    @property
+    @cached_property
     def kernel(self) -> tuple[int, ...] | None:
         """Per spatial axis, None for a layer without a window."""
         return self.integers("kernel_shape")
 
-    @property
+    @cached_property
     def stride(self) -> tuple[int, ...] | None:
         return self._per_axis("strides", 1)
 
-    @property
+    @cached_property
     def dilation(self) -> tuple[int, ...] | None:
         return self._per_axis("dilations", 1)
 
-    @property
+    @cached_property
     def padding(self) -> tuple[tuple[int, int], ...] | None:
         """(begin, end) per spatial axis as the file states it; with `auto_pad` the input's size decides instead."""
         if self.kernel is None:
@@ -93,8 +94,7 @@ class Layer:
         value = self.settings.get(setting)
         if not isinstance(value, tuple):
             return None
-        integers = tuple(number for number in value if isinstance(number, int))
-        return integers if len(integers) == len(value) else None
+        return tuple(map(int, value)) if all(type(number) is int for number in value) else None
 
     def _per_axis(self, setting: str, default: int) -> tuple[int, ...] | None:
         if self.kernel is None:

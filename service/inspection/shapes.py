@@ -6,6 +6,7 @@ Runs nothing and copies no large weight. What cannot be inferred stays unknown; 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import cast
 
 import onnx
 from google.protobuf.message import Error as ProtobufError
@@ -49,8 +50,7 @@ UNKNOWN = TensorType(None, 0)
 
 def known_sizes(dims: Dims | None) -> tuple[int, ...] | None:
     """The sizes where all of them are known, else None."""
-    known = tuple(size for size in dims or () if size is not None)
-    return known if dims is not None and len(known) == len(dims) else None
+    return None if dims is None or None in dims else cast("tuple[int, ...]", dims)
 
 
 def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, TensorType]:
