@@ -52,7 +52,7 @@ def macs_formula(layer: Layer, types: Types, macs: int | None) -> str | None:
 def _weight_factors(layer: Layer, weight: Sizes) -> list[str]:
     """Outputs, inputs, kernel; of a grouped convolution each kernel sees (or makes) only its group's channels."""
     if layer.kind == "dense":
-        return list(map(str, dense_inputs(layer, weight)))
+        return list(map(str, reversed(dense_inputs(layer, weight))))
     shared = f"({weight[1] * layer.groups}/{layer.groups})" if layer.groups > 1 else f"{weight[1]}"
     return [f"{weight[0]}", shared, *map(str, weight[2:])]
 

@@ -225,7 +225,7 @@ Rule = Callable[[Layer, Types, Sizes, Sizes], Sums]
 _REDUCING = "mean max min sum prod l1 l2 log_sum log_sum_exp sum_square"
 _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("reshape", "flatten"), _regrouped),
-    **dict.fromkeys("add sub mul div max min pow mean where expand".split(), _broadcast),
+    **dict.fromkeys(["add", "sub", "mul", "div", "max", "min", "pow", "mean", "where", "expand"], _broadcast),
     **dict.fromkeys(("global_average_pool", "global_max_pool", "global_lp_pool"), _global),
     **dict.fromkeys((*(f"reduce_{what}" for what in _REDUCING.split()), "arg_max", "arg_min"), _reduced),
     "concat": _concatenated,

@@ -70,9 +70,7 @@ def shapes_of(
     )
 
 
-def _rows(
-    found: Sequence[Layer], types: Types, faults: Mapping[str, str], image: Picture | None
-) -> Iterator[LayerRow]:
+def _rows(found: Sequence[Layer], types: Types, faults: Mapping[str, str], image: Picture | None) -> Iterator[LayerRow]:
     makers = {tensor: layer.id for layer in found for tensor in layer.outputs}
     seen = views(found, types, image)
     fields: dict[int, ReceptiveFieldRow | None] = {}  # by the identity of a view: most layers share their input's

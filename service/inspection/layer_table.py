@@ -63,10 +63,10 @@ class LayerRow(_Frozen):
     )
     parameters: int | None = Field(description="trained numbers")
     parameters_formula: str | None = Field(
-        description="weights + biases with their numbers: outputs * inputs per group * kernel + outputs; null without any"
+        description="weights + biases: outputs * inputs of a group * kernel + outputs; null without any"
     )
     macs: int | None = Field(description="multiply-accumulates for the whole batch")
-    macs_formula: str | None = Field(description="positions * outputs * inputs per group * kernel; null without any")
+    macs_formula: str | None = Field(description="positions * outputs * inputs of a group * kernel; null without any")
     flops: int | None = Field(description="2 * macs")
     activation_bytes: int | None = Field(description="memory of its output for the whole batch")
     receptive_field: ReceptiveFieldRow | None = Field(description="null where it is not known")

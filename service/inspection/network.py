@@ -22,7 +22,6 @@ from service.inspection.layer_table import LayerShapes
 from service.inspection.prefix_sessions import PrefixSessions
 from service.inspection.selection import selected
 
-
 _TABLES = 8  # kept for each network: sizes and batches that people go back and forth between
 
 
