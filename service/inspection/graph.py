@@ -33,7 +33,7 @@ from service.inspection.layer_names import (
     url_safe,
 )
 
-Stage = Literal["preprocessing", "network"]
+Stage = Literal["preprocessing", "network", "layout", "quantization"]
 
 _PREPROCESSING = frozenset(
     {"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather", "dequantize_linear"}
@@ -45,7 +45,8 @@ class Layer:
     """One layer. `inputs` are the tensors that depend on the image, `weights` those that do not, each in call order.
 
     The tensors of `outputs` hold its values, the first one is what people mean. `settings` are the attributes by
-    their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs.
+    their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs. `folded` are layers whose
+    arithmetic is inside its weights.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Layer:
     weights: tuple[str, ...]
     outputs: tuple[str, ...]
     settings: Mapping[str, Setting]
+    folded: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:

@@ -15,7 +15,6 @@ from service.inspection import stopping
 from service.inspection.cost_formulas import macs_formula, parameters_formula
 from service.inspection.costs import macs, parameters
 from service.inspection.fit import Misfit, misfit
-from service.inspection.formulas import size_formulas
 from service.inspection.graph import Layer, layers
 from service.inspection.graph_size import refuse_too_many_nodes
 from service.inspection.input_size import Dims, Picture, picture
@@ -23,6 +22,7 @@ from service.inspection.layer_table import LayerRow, LayerShapes, Number, Recept
 from service.inspection.layer_windows import SizedWindow, sized_windows
 from service.inspection.shapes import UNKNOWN, TensorType, known_sizes, tensor_types
 from service.inspection.sight import Sight, views
+from service.inspection.size_formulas import size_formulas
 
 Types = Mapping[str, TensorType]
 
@@ -138,6 +138,7 @@ def _row(
         padding=tuple(window.padding for window in windows) if windows else layer.padding,
         dilation=layer.dilation,
         groups=layer.groups if "conv" in layer.kind else None,
+        folded=layer.folded,
         input_shape=before,
         output_shape=after.dims,
         formula=size_formulas(layer, types, windows),

@@ -17,6 +17,7 @@ A MAC is one multiplication with its addition; flops = 2 * macs. Biases, activat
 A transposed convolution is counted before its padding is cut off.
 MACs, flops and activation bytes are those of the whole batch; parameters do not depend on it.
 Parameters are the numbers that training changes: of batch norm its scale and shift, not its running mean and variance.
+Where a batch norm is folded into a layer, its parameters are those of the file: one shift instead of a scale and a shift.
 Weights that several layers share are in the total once.
 A window gives floor((input + padding - kernel)/stride) + 1 outputs; with a dilation d its kernel covers d*(k - 1) + 1.
 The receptive field is in pixels of the input, padding included; the centre of unit t lies at centre + t * jump.
@@ -47,7 +48,10 @@ class LayerRow(_Frozen):
     id: str = Field(description="stable name, for the routes under /layers/")
     aliases: tuple[str, ...] = Field(description="other names it answers to, such as conv_1")
     kind: str = Field(description="conv, max_pool, dense, ...; an unknown operator's own name")
-    stage: Stage = Field(description="preprocessing: arithmetic on the image before the first layer proper")
+    stage: Stage = Field(
+        description="preprocessing: arithmetic on the image before the first layer proper; layout and quantization: "
+        "what an exporter or quantiser put in"
+    )
     op_types: tuple[str, ...] = Field(description="the ONNX operators it is written with")
     tensor: str = Field(description="the name in the file of the tensor that holds its output")
     inputs: tuple[str, ...] = Field(description="ids of the layers it reads; names of graph inputs as they are")
@@ -56,6 +60,7 @@ class LayerRow(_Frozen):
     padding: tuple[tuple[int, int], ...] | None = Field(description="[begin, end] per spatial axis, auto_pad resolved")
     dilation: tuple[int, ...] | None = Field(description="per spatial axis")
     groups: int | None = Field(description="of a convolution: into how many groups its channels are divided")
+    folded: tuple[str, ...] = Field(description="layers whose arithmetic is inside its weights, such as a batch norm")
     input_shape: tuple[int | None, ...] | None = Field(description="of its first input; null where unknown")
     output_shape: tuple[int | None, ...] | None = Field(description="null where unknown: `reason` says why")
     formula: tuple[str, ...] = Field(

@@ -17,9 +17,11 @@ from onnx.shape_inference import InferenceError, infer_shapes
 
 from service.inspection.constants import image_inputs, opset_of
 from service.inspection.input_size import Dims, Picture
+from service.inspection.resized import with_runtime_sizes
 
 # Shape inference reads the values of small tensors only (a Reshape's shape, a Resize's scales).
 _MAX_READ_ELEMENTS = 64
+_MAX_RESIZE_PASSES = 4  # one is needed for each Resize behind another, where the runtime rounds otherwise
 _FIRST_AXIS = make_tensor("fovea.first_axis", onnx.TensorProto.INT64, [1], [0])
 
 
@@ -61,6 +63,10 @@ def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, T
     bare = _without_weights(model, picture)
     types = _inferred(bare)
     if opset_of(model) >= 13 and _readable_for_inference(bare.graph, types):
+        types = _inferred(bare)
+    for _ in range(_MAX_RESIZE_PASSES):
+        if not with_runtime_sizes(bare.graph, {n: k for n, t in types.items() if (k := known_sizes(t.dims))}):
+            break
         types = _inferred(bare)
     return types | {t.name: TensorType(_weight_dims(t), t.data_type) for t in model.graph.initializer}
 

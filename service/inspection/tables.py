@@ -124,7 +124,9 @@ def _marked(row: LayerRow) -> list[str]:
 
 
 def _kind(row: LayerRow) -> str:
-    notes = [f"{row.groups} groups"] if (row.groups or 1) > 1 else []
+    notes = [f"with {name}" for name in row.folded]
+    if (row.groups or 1) > 1:
+        notes.append(f"{row.groups} groups")
     if set(row.dilation or ()) - {1}:
         notes.append(f"dilation {_short(list(map(str, row.dilation or ())))}")
     if row.stage != "network":

@@ -18,6 +18,7 @@ Sizes = tuple[int, ...]
 Sums = Iterator[str]
 
 _MAX_TERMS = 32  # more are no help to anybody
+_LARGEST_SCALE = 65_536
 _FEW_TERMS = 4  # written out; of more, equal neighbours are written as a product
 
 
@@ -126,11 +127,19 @@ def _resized(layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sums:
     stated = layer.settings.get("scales")
     scales = dict(zip(axes, stated, strict=False)) if isinstance(stated, tuple) else {}
     for axis, (was, becomes) in enumerate(zip(before, after, strict=True)):
-        scale = scales.get(axis, 1)
-        if scale != 1 and floor(was * Fraction(f"{scale:.6g}")) == becomes:
-            yield f"floor({was}*{scale:.6g}) = {becomes}"
+        scale = float(scales.get(axis, 1))
+        text = next((t for t in _decimal_and_ratio(scale) if scale != 1 and floor(was * Fraction(t)) == becomes), None)
+        if text is not None:
+            yield f"floor({was}*{text}) = {becomes}"
         elif was != becomes:
             yield f"{was} -> {becomes}"
+
+
+def _decimal_and_ratio(scale: float) -> Iterator[str]:
+    """1.4, and 7/5: a stored scale of 1.39999998 means one of them."""
+    yield f"{scale:.6g}"
+    if 0 < scale < _LARGEST_SCALE:
+        yield str(Fraction(scale).limit_denominator(4096))
 
 
 def _sliced(layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sums:
