@@ -14,6 +14,7 @@ from onnxruntime import InferenceSession
 
 from service.errors import InvalidParameterError, UnknownLayerError, UnsupportedModelError, shown
 from service.inspection import stopping
+from service.inspection.turns import Turns
 
 # An estimate of the threads, arena and graph of a session that holds next to no weights; ONNX Runtime keeps the
 # weights twice, as read and packed for its kernels.
@@ -28,12 +29,14 @@ class PrefixSessions:
 
     `create` makes a session of a serialized model. `max_bytes` bounds the estimated memory of the kept sessions:
     twice the serialized prefix and 4 MiB each. One larger than that serves its request and is not kept.
+    Runs take turns, so that together they never use more than one run's threads.
     """
 
     def __init__(self, create: Callable[[bytes], InferenceSession], max_bytes: int) -> None:
         self._create = create
         self._max_bytes = max_bytes
         self._lock = Lock()
+        self._turns = Turns()
         self._sessions: OrderedDict[_Key, Future[InferenceSession]] = OrderedDict()
         self._bytes: dict[_Key, int] = {}
 
@@ -64,7 +67,9 @@ class PrefixSessions:
         session = self._session((digest, frozenset(wanted)), model)
         needed = {value.name: feed[value.name] for value in session.get_inputs() if value.name in feed}
         try:
-            values = session.run(wanted, needed, stopping.run_options())
+            with self._turns:
+                stopping.check()
+                values = session.run(wanted, needed, stopping.run_options())
         except Exception as error:  # ONNX Runtime has one exception type for each of its status codes
             stopping.check()
             raise _cannot_run(wanted, error) from error

@@ -1,12 +1,15 @@
 import io
 import json
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.service.api.conftest import pixels, png
+from service.settings import Settings
+from tests import tiny_models
+from tests.service.api.conftest import pixels, png, put, ready
 
 URL = "/v1/models/grey/feature-maps"
 PICTURE = png(pixels())
@@ -107,11 +110,11 @@ def test_two_images_are_one_too_many(client: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "too_many_images")
 
 
-def test_too_many_numbers_for_json_name_the_url_that_works(
-    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.inspection.feature_maps.MAX_JSON_NUMBERS", 100)
-    answer = client.post(URL, params={"layers": "conv", "values": "true"}, content=PICTURE)
-    assert (answer.status_code, answer.json()["code"]) == (413, "answer_too_large")
-    url = answer.json()["remedy"].split()[4].rstrip(",")
-    assert client.post(url, content=PICTURE).headers["content-type"] == "application/zip"
+def test_too_many_numbers_for_json_name_the_url_that_works(tmp_path: Path) -> None:
+    put(tmp_path, "large", tiny_models.classifier(side=224))
+    with ready(Settings(models=tmp_path, provider="cpu")) as client:
+        query = {"layers": "conv", "values": "true"}
+        answer = client.post("/v1/models/large/feature-maps", params=query, content=PICTURE)
+        assert (answer.status_code, answer.json()["code"]) == (413, "answer_too_large")
+        url = answer.json()["remedy"].split()[4].rstrip(",")
+        assert client.post(url, content=PICTURE).headers["content-type"] == "application/zip"
