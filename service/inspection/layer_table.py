@@ -17,7 +17,7 @@ A MAC is one multiplication with its addition; flops = 2 * macs. Biases, activat
 A transposed convolution is counted before its padding is cut off.
 MACs, flops and activation bytes are those of the whole batch; parameters do not depend on it.
 Parameters are the numbers that training changes: of batch norm its scale and shift, not its running mean and variance.
-Where a batch norm is folded into a layer, its parameters are those of the file: one shift instead of a scale and a shift.
+With a batch norm folded into it, a layer's parameters are the file's: one shift in place of a scale and a shift.
 Weights that several layers share are in the total once.
 A window gives floor((input + padding - kernel)/stride) + 1 outputs; with a dilation d its kernel covers d*(k - 1) + 1.
 The receptive field is in pixels of the input, padding included; the centre of unit t lies at centre + t * jump.

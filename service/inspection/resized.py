@@ -1,7 +1,7 @@
 """The sizes that ONNX Runtime gives a Resize or Upsample where ONNX's shape inference gives others.
 
-The standard says floor(size * scale). The runtime multiplies in float32: 35 * 1.4 is 49 there, and 48.99... in the exact
-product of the stored scale. Knows nodes and sizes; runs nothing.
+The standard says floor(size * scale). The runtime multiplies in float32: 35 * 1.4 is 49 there, exactly it is 48.99...
+Knows nodes and sizes; runs nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,11 @@ def with_runtime_sizes(graph: onnx.GraphProto, shapes: Mapping[str, Sizes]) -> b
     if not resizes:
         return False
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    constants |= {n.output[0]: n.attribute[0].t for n in graph.node if n.op_type == "Constant" and len(n.attribute) == 1}
-    return any([_corrected(graph, node, constants, shapes) for node in resizes])
+    constants |= {
+        n.output[0]: n.attribute[0].t for n in graph.node if n.op_type == "Constant" and len(n.attribute) == 1
+    }
+    corrected = [_corrected(graph, node, constants, shapes) for node in resizes]
+    return any(corrected)
 
 
 def _corrected(

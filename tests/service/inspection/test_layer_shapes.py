@@ -380,25 +380,51 @@ def test_the_text_is_aligned_and_reads_from_left_to_right() -> None:
     text = as_text(layer_shapes(keras_example_1()))
     lines = text.splitlines()
     assert lines[0] == "input 'image': 1x3x32x32"
-    cells = ["conv1", "conv", "3x3", "1x1", "0x0", "1x32x30x30", "floor((32 - 3)/1) + 1 = 30", "896", "777,600"]
-    assert re.split(r" {2,}", lines[4]) == [*cells, "3x3 every 1x1"]
-    assert lines[4].index("1x1") == lines[2].index("stride")
+    cells = ["conv1", "conv", "3x3", "1", "0", "1x32x30x30", "floor((32 - 3)/1) + 1 = 30", "896", "777,600"]
+    assert re.split(r" {2,}", lines[4]) == [*cells, "112.5 KiB", "3x3 every 1"]
+    assert lines[4].index("1x32x30x30") == lines[2].index("output")
     assert "227,146 parameters, 58.9% of them in dense layers" in lines
 
 
-def test_axes_that_differ_have_a_line_each() -> None:
-    lines = as_text(layer_shapes(image_to_image())).splitlines()
-    assert "floor((16 + 2*1 - 3)/2) + 1 = 8;" in lines[4]
-    assert lines[5].strip() == "floor((24 + 2*1 - 3)/2) + 1 = 12; remainder 1: only padding is not read"
+def test_axes_that_differ_and_notes_have_a_line_each() -> None:
+    lines = [line.strip() for line in as_text(layer_shapes(image_to_image())).splitlines()]
+    assert "floor((16 + 2*1 - 3)/2) + 1 = 8" in lines[4]
+    assert lines[5] == "remainder 1: only padding is not read"
+    assert lines[6] == "floor((24 + 2*1 - 3)/2) + 1 = 12"
 
 
-def test_markdown_has_one_row_per_layer_and_no_accidental_emphasis() -> None:
+def test_rows_that_nobody_wrote_are_counted_in_the_text_and_stand_in_the_csv() -> None:
+    table = layer_shapes(own_export())
+    hidden = tuple(each.model_copy(update={"stage": "layout"}) for each in table.layers[:2])
+    table = table.model_copy(update={"layers": (*hidden, *table.layers[2:])})
+    for text in (as_text(table), as_markdown(table)):
+        assert "2 rows of layout are not shown" in text
+        assert f"\n{hidden[0].id}" not in text
+    assert [each["stage"] for each in csv.DictReader(io.StringIO(as_csv(table)))][:3] == ["layout"] * 2 + [
+        "preprocessing"
+    ]
+
+
+def test_a_kind_says_its_groups_its_dilation_and_what_is_folded_into_it() -> None:
+    table = layer_shapes(image_to_image())
+    wide = row(table, "wide").model_copy(update={"groups": 4, "folded": ("bn1",)})
+    (line,) = [line for line in as_text(table.model_copy(update={"layers": (wide,)})).splitlines() if "wide" in line]
+    assert "conv, with bn1, 4 groups, dilation 2" in line
+
+
+def test_markdown_has_one_row_per_layer_and_sums_as_code() -> None:
     rows = [line for line in as_markdown(layer_shapes(keras_example_2())).splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 10
     assert rows[2].startswith(
-        r"| conv1 | conv | 3x3 | 1x1 | 1x1 | 1x32x32x32 | floor((32 + 2\*1 - 3)/1) + 1 = 32 (SAME\_UPPER)"
+        "| conv1 | conv | 3x3 | 1 | 1 | 1x32x32x32 | `floor((32 + 2*1 - 3)/1) + 1 = 32 (SAME_UPPER)` |"
     )
-    assert {line.count("|") for line in rows} == {11}
+    assert rows[4].startswith(r"| max\_pool\_1 | max\_pool |")
+    assert {line.count("|") for line in rows} == {12}
+
+
+def test_markdown_shows_a_name_from_the_file_as_text() -> None:
+    model = network([helper.make_node("Relu", ["<b>|`x`"], ["y"])], {"<b>|`x`": (1, 3, 4, 4)}, ["y"])
+    assert as_markdown(layer_shapes(model)).splitlines()[0] == r"input '\<b\>\|\`x\`': 1x3x4x4"
 
 
 def test_csv_has_every_field_and_runs_in_no_spreadsheet() -> None:
