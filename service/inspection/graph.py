@@ -45,8 +45,7 @@ class Layer:
     """One layer. `inputs` are the tensors that depend on the image, `weights` those that do not, each in call order.
 
     The tensors of `outputs` hold its values, the first one is what people mean. `settings` are the attributes by
-    their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs. `folded` are layers whose
-    arithmetic is inside its weights.
+    their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs.
     """
 
     id: str
