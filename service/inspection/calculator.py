@@ -3,6 +3,7 @@
 Builds the ONNX graph that the layers describe and asks the same code as for a model file. Knows no HTTP.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from math import prod
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from service.inspection.written_numbers import MAX_CHANNELS, MAX_NUMBER, Sizes, 
 MAX_LAYERS = 1000
 MAX_ELEMENTS = 2**40  # of one tensor: 4 TiB, more than any machine has, and its bytes still fit into 64 bits
 _OPSETS = [helper.make_opsetid("", 20)]
-_INPUT = "image"
+_INPUT = "input"
 
 
 def _input_sizes(value: object) -> Sizes:
@@ -98,40 +99,44 @@ def written_shapes(written: WrittenNetwork) -> LayerShapes:
 
     Cost: about 0.5 ms a layer, however large its weights would be: none is made.
     """
-    _refuse_double_ids(written.layers)
+    ids = _ids(written.layers)
     nodes: list[onnx.NodeProto] = []
     operands: list[onnx.TensorProto] = []
     sizes = (written.batch, *written.input)
     if prod(sizes) > MAX_ELEMENTS:
         raise InvalidParameterError("input", list(written.input), f"a batch may have at most {MAX_ELEMENTS:,} values")
-    for number, layer in enumerate(written.layers):
+    for number, (name, layer) in enumerate(zip(ids, written.layers, strict=True)):
         stopping.check()
-        name = f"{number}.{layer.id or layer.kind}"
         try:
             node, tensors = _node(layer.operator(sizes), nodes[-1].output[0] if nodes else _INPUT, name)
             sizes = _after(node, tensors, sizes, layer)
         except UnfitError as unfit:
-            where = f"layers.{number}.{unfit.name}"
-            raise InvalidParameterError(where, unfit.value, f"{layer.id or layer.kind}: {unfit.remedy}") from None
+            raise InvalidParameterError(
+                f"layers.{number}.{unfit.name}", unfit.value, f"{name}: {unfit.remedy}"
+            ) from None
         nodes.append(node)
         operands += tensors
     model = _model(nodes, operands, (written.batch, *written.input))
-    named = zip(written.layers, nodes, strict=True)
-    return layer_shapes(
-        model, [ManifestLayer(id=each.id, kind=each.kind, tensor=node.output[0]) for each, node in named if each.id]
-    )
+    named = zip(ids, written.layers, strict=True)
+    return layer_shapes(model, [ManifestLayer(id=name, kind=layer.kind, tensor=name) for name, layer in named])
 
 
-def _refuse_double_ids(written: Sequence[WrittenLayer]) -> None:
-    seen: set[str] = set()
+def _ids(written: Sequence[WrittenLayer]) -> list[str]:
+    """As written, else the kind and its number."""
+    taken = {_INPUT, *(layer.id for layer in written if layer.id)}
+    counts: Counter[str] = Counter()
+    ids: list[str] = []
     for number, layer in enumerate(written):
-        if layer.id in seen:
+        counts[layer.kind] += 1
+        while layer.id is None and f"{layer.kind}_{counts[layer.kind]}" in taken:
+            counts[layer.kind] += 1
+        ids.append(layer.id or f"{layer.kind}_{counts[layer.kind]}")
+        if ids[-1] in (_INPUT, *ids[:-1]):
             raise InvalidParameterError(f"layers.{number}.id", layer.id, "give every layer an id of its own")
-        seen |= {layer.id} if layer.id else set()
+    return ids
 
 
 def _node(operator: Operator, before: str, name: str) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
-    # Not `conv.weight`: a weight named so gives its layer a name, and here only a written id does.
     names = ["" if operand is None else f"{key} of {name}" for key, operand in operator.operands.items()]
     node = helper.make_node(operator.op_type, [before, *names], [name], **operator.attributes)
     found = zip(names, operator.operands.values(), strict=True)
@@ -169,6 +174,7 @@ def _model(
     nodes: Sequence[onnx.NodeProto], operands: Sequence[onnx.TensorProto], sizes: Sizes, before: str = _INPUT
 ) -> onnx.ModelProto:
     image = helper.make_tensor_value_info(before, onnx.TensorProto.FLOAT, sizes)
-    output = onnx.ValueInfoProto(name=nodes[-1].output[0])
-    graph = helper.make_graph(nodes, "written", [image], [output], operands)
+    # Each layer's output is one of the graph's: so each stays a row of its own, where a file's pad joins its convolution.
+    outputs = [onnx.ValueInfoProto(name=node.output[0]) for node in nodes]
+    graph = helper.make_graph(nodes, "written", [image], outputs, operands)
     return helper.make_model(graph, opset_imports=_OPSETS, ir_version=10)

@@ -91,21 +91,18 @@ def _broadcast(layer: Layer, types: Types, before: Sizes, after: Sizes) -> Sums:
 
 
 def _global(_layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sums:
-    """A window as large as the map."""
-    if after[2:] == (1,) * len(before[2:]):
-        yield from map(_whole, before[2:])
-
-
-def _whole(size: int) -> str:
-    return f"floor(({size} - {size})/1) + 1 = 1"
+    return _over(range(2, len(before)), before, after)
 
 
 def _reduced(layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sums:
-    """An axis that is kept has 1 entry left; where it is dropped, the elements of one image are counted."""
     stated = layer.integers("axes") or _integer(layer, "axis")
-    axes = sorted({_axis(axis, before) for axis in stated or range(len(before))})
+    return _over(sorted({_axis(axis, before) for axis in stated or range(len(before))}), before, after)
+
+
+def _over(axes: Sequence[int], before: Sizes, after: Sizes) -> Sums:
+    """A window as large as the map leaves 1 entry of an axis; where the axis goes, one image's elements are counted."""
     if after == tuple(1 if axis in axes else size for axis, size in enumerate(before)):
-        yield from (_whole(before[axis]) for axis in axes)
+        yield from (f"floor(({before[axis]} - {before[axis]})/1) + 1 = 1" for axis in axes)
     elif axes and 0 not in axes and after == tuple(size for axis, size in enumerate(before) if axis not in axes):
         yield f"{_product(before[1:])}/({_product([before[axis] for axis in axes])}) = {prod(after[1:])}"
 
@@ -242,8 +239,8 @@ _RULES: Mapping[str, Rule] = {
     "resize": _resized,
     "slice": _sliced,
     "split": _split,
-    "depth_to_space": _to_space,
-    "space_to_depth": _to_depth,
+    **dict.fromkeys(("depth_to_space", "pixel_shuffle"), _to_space),
+    **dict.fromkeys(("space_to_depth", "pixel_unshuffle"), _to_depth),
     "tile": _tiled,
     "transpose": _turned,
     "dense": _dense,

@@ -105,7 +105,21 @@ def test_a_dense_layer_on_200_by_200_has_forty_million_weights() -> None:
 def test_rows_go_by_the_ids_that_were_written_and_by_kind_and_number() -> None:
     table = shapes([3, 8, 8], convolution(4, 3, id="first"), RELU, convolution(4, 3), batch=5)
     assert [row.id for row in table.layers] == ["first", "relu_1", "conv_2"]
+    assert [row.inputs for row in table.layers] == [("input",), ("first",), ("relu_1",)]
     assert table.input_shape == (5, 3, 8, 8)
+
+
+def test_a_number_that_is_already_an_id_is_left_out() -> None:
+    table = shapes([3, 8, 8], convolution(4, 1), convolution(4, 1, id="conv_2"), convolution(4, 1), convolution(4, 1))
+    assert [row.id for row in table.layers] == ["conv_1", "conv_2", "conv_3", "conv_4"]
+
+
+def test_a_pad_that_was_written_has_a_row_of_its_own() -> None:
+    table = shapes([3, 8, 8], {"kind": "pad", "padding": 1}, convolution(4, 3))
+    assert [(row.kind, row.formula) for row in table.layers] == [
+        ("pad", ("8 + 1 + 1 = 10",)),
+        ("conv", ("floor((10 - 3)/1) + 1 = 8",)),
+    ]
 
 
 def test_height_and_width_may_be_named() -> None:
@@ -130,9 +144,9 @@ def test_a_thousand_layers_have_a_table_and_one_more_has_none() -> None:
     [
         ([convolution(1, 5, id="c1"), maximum(5, id="p1")],
          r"layers.1.kernel=5 .*; p1: its window does not fit into its input: floor\(\(4 - 5\)/5\) \+ 1 = 0; make it"),
-        ([convolution(4, 3, groups=4)], "layers.0.groups=4 .*; conv: it must divide the 6 input channels"),
-        ([convolution(4, 3, groups=3)], "layers.0.groups=3 .*; conv: it must divide the 4 output channels"),
-        ([units(4)], r"layers.0.kind='dense' .*; dense: its input is 6x8x8: put \{\"kind\": \"flatten\"\} before it"),
+        ([convolution(4, 3, groups=4)], "layers.0.groups=4 .*; conv_1: it must divide the 6 input channels"),
+        ([convolution(4, 3, groups=3)], "layers.0.groups=3 .*; conv_1: it must divide the 4 output channels"),
+        ([units(4)], r"layers.0.kind='dense' .*; dense_1: its input is 6x8x8: put \{\"kind\": \"flatten\"\} before it"),
         ([FLATTEN, convolution(4, 3)], r"layers.1.kind='conv' .* its input is flat \(384 values\)"),
         ([convolution(4, 3, stride=[1, 1, 1])], r"layers.0.stride=\[1, 1, 1\] .* its input has 2 axes \(8x8\)"),
         ([{"kind": "pad", "padding": [[1, 1]]}], r"layers.0.padding=\[\(1, 1\)\] .* give one number, or a list of 2"),

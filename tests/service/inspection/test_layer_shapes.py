@@ -418,7 +418,7 @@ def test_markdown_has_one_row_per_layer_and_sums_as_code() -> None:
     assert rows[2].startswith(
         "| conv1 | conv | 3x3 | 1 | 1 | 1x32x32x32 | `floor((32 + 2*1 - 3)/1) + 1 = 32 (SAME_UPPER)` |"
     )
-    assert rows[4].startswith(r"| max\_pool\_1 | max\_pool |")
+    assert r" | max\_pool | 2x2 | " in rows[4]
     assert {line.count("|") for line in rows} == {12}
 
 
