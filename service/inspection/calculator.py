@@ -174,7 +174,7 @@ def _model(
     nodes: Sequence[onnx.NodeProto], operands: Sequence[onnx.TensorProto], sizes: Sizes, before: str = _INPUT
 ) -> onnx.ModelProto:
     image = helper.make_tensor_value_info(before, onnx.TensorProto.FLOAT, sizes)
-    # Each layer's output is one of the graph's: so each stays a row of its own, where a file's pad joins its convolution.
+    # Each layer's output is one of the graph's: so each stays a row, where a file's pad joins its convolution.
     outputs = [onnx.ValueInfoProto(name=node.output[0]) for node in nodes]
     graph = helper.make_graph(nodes, "written", [image], outputs, operands)
     return helper.make_model(graph, opset_imports=_OPSETS, ir_version=10)

@@ -6,7 +6,6 @@ Renders a `LayerShapes`; computes nothing and knows no file.
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
@@ -18,16 +17,15 @@ _COLUMNS = (
 )  # fmt: skip
 _NOTE_WIDTH = 40  # about as wide as a sum, so that a note does not widen the table
 _RIGHT = frozenset({"parameters", "MACs", "memory"})
-# What a person did not write himself: an exporter's transposes, a quantiser's scales. JSON and CSV have them.
-_READ = frozenset({"preprocessing", "network"})
 
 
 def as_text(table: LayerShapes, title: str = "") -> str:
     """Aligned columns for a terminal, the totals and the conventions below; ends with a newline.
 
-    Where the axes differ, each has its own line, and so has a note to a sum.
+    Where the axes differ, each has its own line, and so has a note to a sum. Rows that only move the channels of a
+    tensor are counted, not shown.
     """
-    cells = [_COLUMNS, *(line for row in _read(table) for line in _lines(row))]
+    cells = [_COLUMNS, *(line for row in _written(table) for line in _lines(row))]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     rule = "  ".join("-" * width for width in widths)
     lines = [_aligned(row, widths) for row in cells]
@@ -39,7 +37,7 @@ def as_text(table: LayerShapes, title: str = "") -> str:
 def as_markdown(table: LayerShapes, title: str = "") -> str:
     """The same columns as a Markdown table, numbers to the right, sums as code; ends with a newline."""
     marks = ["---:" if column in _RIGHT else "---" for column in _COLUMNS]
-    rows = [_COLUMNS, marks, *(_marked(row) for row in _read(table))]
+    rows = [_COLUMNS, marks, *(_marked(row) for row in _written(table))]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     notes = (f"- {_escaped(line)}" for line in (*_totals(table), *table.conventions))
     return "\n".join([_escaped(_heading(table, title)), "", *lines, "", *notes, ""])
@@ -60,8 +58,9 @@ def as_csv(table: LayerShapes) -> str:
     return out.getvalue()
 
 
-def _read(table: LayerShapes) -> list[LayerRow]:
-    return [row for row in table.layers if row.stage in _READ]
+def _written(table: LayerShapes) -> list[LayerRow]:
+    """The rows that somebody wrote: an exporter's moving of channels is left out."""
+    return [row for row in table.layers if row.stage != "layout"]
 
 
 def _heading(table: LayerShapes, title: str) -> str:
@@ -78,8 +77,9 @@ def _totals(table: LayerShapes) -> list[str]:
     ]
     if totals.unknown_layers:
         lines.append(f"{totals.unknown_layers} layers whose shape is not known are not in these sums")
-    for stage, count in Counter(row.stage for row in table.layers if row.stage not in _READ).items():
-        lines.append(f"{count} rows of {stage} are not shown: format=json and format=csv have them")
+    moved = len(table.layers) - len(_written(table))
+    if moved:
+        lines.append(f"{moved} rows that only move the channels are not shown: format=json and format=csv have them")
     return lines
 
 

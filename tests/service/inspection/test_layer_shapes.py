@@ -398,7 +398,7 @@ def test_rows_that_nobody_wrote_are_counted_in_the_text_and_stand_in_the_csv() -
     hidden = tuple(each.model_copy(update={"stage": "layout"}) for each in table.layers[:2])
     table = table.model_copy(update={"layers": (*hidden, *table.layers[2:])})
     for text in (as_text(table), as_markdown(table)):
-        assert "2 rows of layout are not shown" in text
+        assert "2 rows that only move the channels are not shown" in text
         assert f"\n{hidden[0].id}" not in text
     assert [each["stage"] for each in csv.DictReader(io.StringIO(as_csv(table)))][:3] == ["layout"] * 2 + [
         "preprocessing"
