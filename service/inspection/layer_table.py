@@ -49,10 +49,11 @@ class LayerRow(_Frozen):
     aliases: tuple[str, ...] = Field(description="other names it answers to, such as conv_1")
     kind: str = Field(description="conv, max_pool, dense, ...; an unknown operator's own name")
     stage: Stage = Field(
-        description="preprocessing: arithmetic on the image before the first layer proper; layout and quantization: "
-        "what an exporter or quantiser put in"
+        description="preprocessing: arithmetic on the image before the first layer proper; layout: channels moved for "
+        "an operator that wants them first or last; quantization: to or from integers"
     )
     op_types: tuple[str, ...] = Field(description="the ONNX operators it is written with")
+    folded: tuple[str, ...] = Field(description="layers whose arithmetic is in its weights, such as a batch norm")
     tensor: str = Field(description="the name in the file of the tensor that holds its output")
     inputs: tuple[str, ...] = Field(description="ids of the layers it reads; names of graph inputs as they are")
     kernel: tuple[int, ...] | None = Field(description="per spatial axis; null without a window")
@@ -60,7 +61,6 @@ class LayerRow(_Frozen):
     padding: tuple[tuple[int, int], ...] | None = Field(description="[begin, end] per spatial axis, auto_pad resolved")
     dilation: tuple[int, ...] | None = Field(description="per spatial axis")
     groups: int | None = Field(description="of a convolution: into how many groups its channels are divided")
-    folded: tuple[str, ...] = Field(description="layers whose arithmetic is inside its weights, such as a batch norm")
     input_shape: tuple[int | None, ...] | None = Field(description="of its first input; null where unknown")
     output_shape: tuple[int | None, ...] | None = Field(description="null where unknown: `reason` says why")
     formula: tuple[str, ...] = Field(
