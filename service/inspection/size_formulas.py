@@ -25,7 +25,8 @@ _FEW_TERMS = 4  # written out; of more, equal neighbours are written as a produc
 def size_formulas(layer: Layer, types: Types, windows: Sequence[SizedWindow] | None) -> tuple[str, ...]:
     """One sum per axis whose size the layer changes, equal ones once; empty where it changes none, or by no rule.
 
-    `a*b = n` and the like evaluate to n; `a -> b` stands where a size is a choice (a dense layer's units) or an order.
+    `a*b = n` and the like evaluate to n, with + - * / floor and ceil of integers; `a -> b` stands where a size is a
+    choice (a dense layer's units), an order, or several sizes.
     """
     before, after = _sizes(layer.inputs[:1], types), _sizes(layer.outputs[:1], types)
     if not before or not after:
@@ -53,7 +54,7 @@ def _regrouped(_layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sum
     end = _equal(before[start:][::-1], after[start:][::-1])
     was, becomes = before[start : len(before) - end], after[start : len(after) - end]
     if was and becomes and prod(was) == prod(becomes) != 1:
-        yield f"{_product(was)} = {_product(becomes)}"
+        yield f"{_product(was)} {'=' if len(becomes) == 1 else '->'} {_product(becomes)}"
 
 
 def _equal(first: Sizes, second: Sizes) -> int:
@@ -85,9 +86,8 @@ def _broadcast(layer: Layer, types: Types, before: Sizes, after: Sizes) -> Sums:
     names = layer.inputs if len(layer.inputs) > 1 or before == after else (*layer.inputs, *layer.weights)
     operands = [(1,) * (len(after) - len(sizes)) + sizes for sizes in _sizes(names, types)[:_MAX_TERMS]]
     for axis, size in enumerate(after):
-        sizes = list(dict.fromkeys(operand[axis] for operand in operands))
-        if len(sizes) > 1 and max(sizes) == size:
-            yield f"max({', '.join(map(str, sizes))}) = {size}"
+        if size != 1 and {operand[axis] for operand in operands} == {1, size}:
+            yield f"1*{size} = {size}"
 
 
 def _global(_layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sums:
@@ -125,18 +125,12 @@ def _resized(layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sums:
     scales = dict(zip(axes, stated, strict=False)) if isinstance(stated, tuple) else {}
     for axis, (was, becomes) in enumerate(zip(before, after, strict=True)):
         scale = float(scales.get(axis, 1))
-        text = next((t for t in _decimal_and_ratio(scale) if scale != 1 and floor(was * Fraction(t)) == becomes), None)
-        if text is not None:
-            yield f"floor({was}*{text}) = {becomes}"
+        # A stored scale of 1.39999998 means 7/5.
+        ratio = Fraction(scale).limit_denominator(4096) if 0 < scale < _LARGEST_SCALE else Fraction(1)
+        if ratio != 1 and floor(was * ratio) == becomes:
+            yield f"floor({was}*{ratio}) = {becomes}"
         elif was != becomes:
             yield f"{was} -> {becomes}"
-
-
-def _decimal_and_ratio(scale: float) -> Iterator[str]:
-    """1.4, and 7/5: a stored scale of 1.39999998 means one of them."""
-    yield f"{scale:.6g}"
-    if 0 < scale < _LARGEST_SCALE:
-        yield str(Fraction(scale).limit_denominator(4096))
 
 
 def _sliced(layer: Layer, _types: Types, before: Sizes, after: Sizes) -> Sums:

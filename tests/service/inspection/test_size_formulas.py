@@ -18,12 +18,11 @@ from tests.service.inspection.test_layer_shapes import LIGHT
 
 
 def value(text: str) -> tuple[int, int]:
-    """What the left side of a sum evaluates to, and what its right side says: a size, or a product of sizes."""
+    """What the left side of a sum evaluates to, and what its right side says."""
     left, _, right = text.partition(" = ")
-    said = re.match(r"[\d,*]+", right)
+    said = re.match(r"[\d,]+", right)
     assert said, text
-    names: dict[str, Any] = {"floor": floor, "ceil": ceil, "max": max}
-    return eval(left, names), eval(said[0].replace(",", ""), {})  # noqa: S307 - our own text
+    return eval(left, {"floor": floor, "ceil": ceil}), int(said[0].replace(",", ""))  # noqa: S307 - our own text
 
 
 def only(op_type: str, shape: tuple[int, ...], *more: str, values: Values | None = None, **attributes: Any) -> LayerRow:
@@ -79,10 +78,10 @@ def test_every_sum_gives_what_it_says_and_what_the_row_says(name: str, batch: in
          ("224 + 1 + 2 = 227", "224 - 4 = 220")),
         (only("Pad", (1, 3, 9, 9), "p", "", "a", values={"p": integers(1, 2), "a": integers(-1)}), ("9 + 1 + 2 = 12",)),
         (only("Resize", (1, 3, 13, 13), "", "s", values={"s": np.array([1, 1, 2, 1.5], np.float32)}),
-         ("floor(13*2) = 26", "floor(13*1.5) = 19")),
+         ("floor(13*2) = 26", "floor(13*3/2) = 19")),
         (only("Resize", (1, 3, 13, 13), "", "", "s", values={"s": integers(1, 3, 26, 13)}), ("13 -> 26",)),
         (only("Resize", (1, 3, 3, 3), "", "s", values={"s": np.array([1, 1, 5 / 3, 1], np.float32)}),
-         ("floor(3*1.66667) = 5",)),
+         ("floor(3*5/3) = 5",)),
         (sliced(27, start=1, end=2**62), ("27 - 1 = 26",)),
         (sliced(55, start=0, end=-1, step=2), ("ceil((54 - 0)/2) = 27",)),
         (sliced(9, start=0, end=9), ()),
@@ -90,14 +89,14 @@ def test_every_sum_gives_what_it_says_and_what_the_row_says(name: str, batch: in
         (only("Split", (1, 12, 6, 6), "s", outputs=["x", "y"], axis=1, values={"s": integers(5, 7)}), ("12 - 7 = 5",)),
         (only("DepthToSpace", (1, 12, 6, 5), blocksize=2), ("12/(2*2) = 3", "6*2 = 12", "5*2 = 10")),
         (only("SpaceToDepth", (1, 3, 6, 4), blocksize=2), ("3*2*2 = 12", "6/2 = 3", "4/2 = 2")),
-        (only("Mul", (1, 8, 1, 1), "b"), ("max(1, 6) = 6",)),
+        (only("Mul", (1, 8, 1, 1), "b"), ("1*6 = 6",)),
         (only("Add", (1, 8, 6, 6), "b"), ()),
         (only("GlobalMaxPool", (1, 8, 7, 5)), ("floor((7 - 7)/1) + 1 = 1", "floor((5 - 5)/1) + 1 = 1")),
         (only("ReduceMean", (1, 8, 7, 7), "a", values={"a": integers(-1, -2)}), ("floor((7 - 7)/1) + 1 = 1",)),
         (only("ReduceMean", (2, 8, 7, 5), "a", keepdims=0, values={"a": integers(2, 3)}), ("8*7*5/(7*5) = 8",)),
         (only("ReduceMax", (2, 8, 7, 5), "a", keepdims=0, values={"a": integers(1)}), ("8*7*5/(8) = 35",)),
         (only("Transpose", (1, 32, 24, 3), perm=[0, 3, 1, 2]), ("32x24x3 -> 3x32x24",)),
-        (only("Reshape", (1, 8, 6, 6), "s", values={"s": integers(1, 2, 4, 6, 6)}), ("8 = 2*4",)),
+        (only("Reshape", (1, 8, 6, 6), "s", values={"s": integers(1, 2, 4, 6, 6)}), ("8 -> 2*4",)),
         (only("Reshape", (1, 8, 6, 6), "s", values={"s": integers(1, 8, 36)}), ("6*6 = 36",)),
         (only("Unsqueeze", (1, 8, 6, 6), "a", values={"a": integers(0)}), ()),
         (only("Tile", (1, 3, 7, 7), "r", values={"r": integers(1, 1, 2, 1)}), ("7*2 = 14",)),
