@@ -57,7 +57,7 @@ def windows_of(layer: Layer) -> tuple[Window | TransposedWindow, ...] | None:
     try:
         if layer.kind != "transposed_conv":
             ceil_mode = layer.settings.get("ceil_mode") == 1
-            return tuple(_window(*part, auto_pad, ceil_mode) for part in parts)
+            return tuple(_window(*part, auto_pad, ceil_mode, layer.kind.endswith("_pool")) for part in parts)
         extra = layer.integers("output_padding") or (0,) * len(parts)
         asked = layer.integers("output_shape") or (None,) * len(parts)
         ends = zip(extra, asked[-len(parts) :], strict=True)

@@ -15,13 +15,14 @@ from onnx.defs import has
 from onnx.helper import make_tensor, make_tensor_value_info, tensor_dtype_to_np_dtype
 from onnx.shape_inference import InferenceError, infer_shapes
 
+from service.inspection import stopping
 from service.inspection.constants import image_inputs, opset_of
 from service.inspection.input_size import Dims, Picture
-from service.inspection.resized import with_runtime_sizes
+from service.inspection.runtime_sizes import with_runtime_sizes
 
 # Shape inference reads the values of small tensors only (a Reshape's shape, a Resize's scales).
 _MAX_READ_ELEMENTS = 64
-_MAX_RESIZE_PASSES = 4  # one is needed for each Resize behind another, where the runtime rounds otherwise
+_MAX_PASSES = 8  # one is needed for each node behind another, where the runtime computes another size
 _FIRST_AXIS = make_tensor("fovea.first_axis", onnx.TensorProto.INT64, [1], [0])
 
 
@@ -64,7 +65,8 @@ def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, T
     types = _inferred(bare)
     if opset_of(model) >= 13 and _readable_for_inference(bare.graph, types):
         types = _inferred(bare)
-    for _ in range(_MAX_RESIZE_PASSES):
+    for _ in range(_MAX_PASSES):
+        stopping.check()
         if not with_runtime_sizes(bare.graph, {n: k for n, t in types.items() if (k := known_sizes(t.dims))}):
             break
         types = _inferred(bare)

@@ -102,6 +102,10 @@ class TransposedConvolution(_Convolution):
     def operator(self, before: Sizes) -> Operator:
         attributes = self.attributes(self.kind, before)
         extra = per_axis("output_padding", self.output_padding, before[2:])
+        if any(extra) and self.auto_pad.startswith("SAME"):
+            raise UnfitError(
+                "output_padding", self.output_padding, f"leave it out, auto_pad={self.auto_pad} decides it"
+            )
         steps = map(max, attributes["strides"], attributes["dilations"])
         if any(added and added >= step for added, step in zip(extra, steps, strict=True)):
             remedy = "it must be smaller than the stride or the dilation"

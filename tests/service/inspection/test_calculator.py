@@ -158,6 +158,8 @@ def test_a_thousand_layers_have_a_table_and_one_more_has_none() -> None:
          r"layers.0.padding=9 .* 1\*\(8 - 1\) \+ 2 - 2\*9 = -9"),
         ([{"kind": "transposed_conv", "out_channels": 4, "kernel": 2, "output_padding": 1}],
          "layers.0.output_padding=1 .* smaller than the stride or the dilation"),
+        ([{"kind": "transposed_conv", "out_channels": 4, "kernel": 2, "output_padding": 1, "auto_pad": "SAME_UPPER"}],
+         "layers.0.output_padding=1 .* auto_pad=SAME_UPPER decides it"),
         ([{"kind": "upsample", "scale": 1024}] * 2, "layers.1.scale=1024.0 .* output would be .* 65,536 on a side"),
         ([convolution(4, 3, id="a"), convolution(4, 3, id="a")], "layers.1.id='a' .* an id of its own"),
     ],

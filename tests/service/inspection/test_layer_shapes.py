@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -96,6 +97,47 @@ def sizes_of(table: LayerShapes, kinds: set[str]) -> list[int | None]:
     ],
 )
 def test_the_table_has_the_shapes_that_the_runtime_computes(model: onnx.ModelProto) -> None:
+    table = layer_shapes(model)
+    assert {each.tensor: each.output_shape for each in table.layers} == computed_shapes(model, table)
+
+
+def pooled(op_type: str, size: int, **attributes: Any) -> onnx.ModelProto:
+    node = helper.make_node(op_type, ["image"], ["first"], **attributes)
+    again = helper.make_node(op_type, ["first"], ["second"], **attributes)
+    return network([node, again], {"image": (1, 1, size, size)}, ["second"])
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool", "LpPool"])
+@pytest.mark.parametrize("size", [9, 10, 11, 16])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [1, 1], "strides": [2, 2], "ceil_mode": 1},
+        {"kernel_shape": [2, 2], "strides": [3, 3], "ceil_mode": 1, "pads": [1, 1, 1, 1]},
+        {"kernel_shape": [3, 2], "strides": [2, 3], "ceil_mode": 1, "pads": [0, 1, 2, 0]},
+        {"kernel_shape": [2, 3], "strides": [1, 2], "dilations": [2, 1], "auto_pad": "SAME_UPPER"},
+        {"kernel_shape": [2, 2], "strides": [1, 1], "dilations": [1, 2], "auto_pad": "SAME_LOWER", "ceil_mode": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_pooling_has_the_runtimes_size_where_the_inference_has_another(
+    op_type: str, size: int, attributes: dict[str, Any]
+) -> None:
+    model = pooled(op_type, size, **attributes)
+    table = layer_shapes(model)
+    assert {each.tensor: each.output_shape for each in table.layers} == computed_shapes(model, table)
+    for each in table.layers:
+        assert each.output_shape
+        sizes = [int(match[1]) for formula in each.formula if (match := re.search(r" = (\d+)", formula))]
+        assert set(sizes) == set(each.output_shape[2:])
+
+
+@pytest.mark.parametrize("scale", [1.4, 7.1, 0.88461536, 2.9629629, 0.5, 3.0])
+@pytest.mark.parametrize("size", [10, 26, 27, 35])
+def test_a_resize_rounds_as_the_runtime_does(scale: float, size: int) -> None:
+    values: Values = {"scales": np.array([1, 1, scale, 1], np.float32)}
+    nodes = [helper.make_node("Resize", [before, "", "scales"], [after]) for before, after in ("xy", "yz")]
+    model = network(nodes, {"x": (1, 1, size, 8)}, ["z"], values=values)
     table = layer_shapes(model)
     assert {each.tensor: each.output_shape for each in table.layers} == computed_shapes(model, table)
 
