@@ -16,7 +16,9 @@ from service import __version__
 from service.api import (
     calculator,
     classify,
+    compare,
     feature_maps,
+    filters,
     health,
     inference_protocol,
     layer_shapes,
@@ -24,6 +26,9 @@ from service.api import (
     metrics,
     models,
     page,
+    received,
+    shift,
+    unit,
 )
 from service.api.departure import ClientDeparture
 from service.api.dependencies import Services, Workers, named_version
@@ -85,7 +90,17 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         inference_protocol.router,
     ):
         app.include_router(router)
-    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
+    _include_on_models(
+        app,
+        classify.router,
+        feature_maps.router,
+        received.router,
+        layer_shapes.router,
+        compare.router,
+        shift.router,
+        filters.router,
+        unit.router,
+    )
     describe_problems(app)
     return app
 

@@ -8,7 +8,7 @@ from math import prod
 
 import onnx
 
-from service.inspection.constants import count_of, dims_of
+from service.inspection.constants import count_of, dims_of, numbers_of
 from service.inspection.matching import Graph, Match
 from service.inspection.patterns import Condition
 
@@ -30,10 +30,14 @@ def holds(match: Match, graph: Graph, scope: Scope) -> bool:
 
 
 def axes_of(match: Match, graph: Graph) -> frozenset[int] | None:
-    """The axes that the match's means, maxima and sums run over; None where they differ or are not known."""
+    """The axes that the match's means, maxima and sums run over; None where they differ or are not known.
+
+    Within a formula the axes have to stay, one long: else the numbers behind would meet others.
+    """
     reductions = [node for node in match.nodes.values() if node.op_type.startswith("Reduce")]
+    dropped = len(match.nodes) > 1 and any(graph.settings(node).get("keepdims") == 0 for node in reductions)
     axes = {node_axes(node, graph) for node in reductions}
-    return next(iter(axes)) if len(axes) == 1 else None
+    return next(iter(axes)) if len(axes) == 1 and not dropped else None
 
 
 def node_axes(node: onnx.NodeProto, graph: Graph) -> frozenset[int] | None:
@@ -101,6 +105,31 @@ def _over_features(match: Match, graph: Graph, _scope: Scope) -> bool:
     return axes is not None and (len(axes) == 1 or (axes == set(range(-len(axes), 0)) and len(axes) > 2))
 
 
+def _one_axis(match: Match, graph: Graph, _scope: Scope) -> bool:
+    axes = axes_of(match, graph)
+    return axes is not None and len(axes) == 1
+
+
+def _only_groups(match: Match, graph: Graph, _scope: Scope) -> bool:
+    """The inner normalisation has no scale and shift of its own that would be lost."""
+    (norm,) = match.of_type("InstanceNormalization")
+    scale, shift = (numbers_of(name, graph.constants) for name in norm.input[1:3])
+    return (scale is None or set(scale) == {1}) and (shift is None or set(shift) == {0})
+
+
+def _over_groups(match: Match, graph: Graph, _scope: Scope) -> bool:
+    """Several axes, one of which is a part of the channels."""
+    axes = axes_of(match, graph)
+    return axes is not None and len(axes) > 1
+
+
+def _keeps_space(match: Match, graph: Graph, _scope: Scope) -> bool:
+    """Height and width are the same before and behind, as far as the file states them."""
+    shapes = [graph.settings(node).get("shape") for node in match.of_type("Reshape")]
+    stated = {shape[-2:] for shape in shapes if isinstance(shape, tuple)}
+    return len(stated) <= 1
+
+
 def _says_batch_norm(match: Match, _graph: Graph, _scope: Scope) -> bool:
     """TensorFlow calls the arithmetic of a batch normalisation so."""
     return all("/batchnorm/" in node.name for node in match.nodes.values())
@@ -115,4 +144,8 @@ _RULES: Mapping[Condition, Rule] = {
     "over_space": _over_space,
     "over_features": _over_features,
     "says_batch_norm": _says_batch_norm,
+    "one_axis": _one_axis,
+    "only_groups": _only_groups,
+    "over_groups": _over_groups,
+    "keeps_space": _keeps_space,
 }

@@ -120,6 +120,13 @@ def dims_of(name: str, constants: Constants) -> tuple[int, ...] | None:
     return None if tensor is None else tuple(tensor.dims)
 
 
+def numbers_of(name: str, constants: Constants) -> tuple[int, ...] | tuple[float, ...] | None:
+    """The values of a small vector that the file holds as it is, None for anything else."""
+    tensor = _tensor(name, constants)
+    values = None if tensor is None else _numbers(tensor)
+    return values if isinstance(values, tuple) else None
+
+
 def count_of(name: str, constants: Constants, depth: int = 4) -> int | None:
     """How many elements a constant has, also behind a few steps of arithmetic; None where that is not known."""
     dims = dims_of(name, constants)

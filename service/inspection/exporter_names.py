@@ -128,6 +128,14 @@ def _names_in(text: str) -> tuple[str, ...]:
     return tuple(noted) if isinstance(noted, list) and all(isinstance(name, str) for name in noted) else ()
 
 
+def scope_of(node: onnx.NodeProto, names: KerasNames | None) -> str | None:
+    """The module or Keras layer that the node was written by; None where nothing says so."""
+    module = module_of(node)
+    if module is not None:
+        return module.path or None
+    return torch_path(node) or (names.layer(node.name) if names else None)
+
+
 # --- weights and nodes named by themselves
 
 # `gpu_0/` is where Caffe2 trained it, `param_` what Chainer puts before.

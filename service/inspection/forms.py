@@ -4,22 +4,36 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel
 
 from service.errors import AnswerTooLargeError
-from service.images.pictures import Grid
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer ready to be sent. `filename`: to be saved as; `legend`: of a picture, as JSON."""
+    """An answer ready to be sent. `filename`: to be saved as; `legend`: of a picture, as JSON; `took`: milliseconds of
+    each phase of its making.
+    """
 
     body: bytes
     media_type: str
     filename: str | None = None
     legend: str | None = None
+    took: Mapping[str, float] | None = None
+
+
+@runtime_checkable
+class Illustration(Protocol):
+    """A PNG with what is needed to read it, as a dataclass."""
+
+    @property
+    def png(self) -> bytes: ...
+
+    @property
+    def legend(self) -> Any: ...
 
 
 def as_json(answer: BaseModel, *, only_set: bool = False) -> Reply:
@@ -31,9 +45,9 @@ def as_text(text: str, media_type: str = "text/plain") -> Reply:
     return Reply(text.encode(), f"{media_type}; charset=utf-8")
 
 
-def as_png(picture: Grid) -> Reply:
+def as_png(picture: Illustration) -> Reply:
     """The legend stands in the PNG too, but a page can read it without looking into chunks."""
-    return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend)))
+    return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend), separators=(",", ":")))
 
 
 def as_npy(name: str, values: np.ndarray, max_bytes: int) -> Reply:

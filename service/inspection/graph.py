@@ -19,16 +19,16 @@ from service.inspection.exporter_names import (
     inserted_by_tf2onnx,
     layer_of_weight,
     module_of,
+    scope_of,
     telling_name,
 )
-from service.inspection.grouping import Grouped, Step, grouped, scope_of
+from service.inspection.grouping import Grouped, grouped
+from service.inspection.kinds import PIXEL_ARITHMETIC
 from service.inspection.layer_names import unique_aliases, unique_ids, url_safe
+from service.inspection.steps import Step
 
 Stage = Literal["preprocessing", "network", "layout", "quantization"]
 
-_PREPROCESSING = frozenset(
-    {"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather", "dequantize_linear"}
-)
 _QUANTIZATION = frozenset({"quantize_linear", "dequantize_linear", "dynamic_quantize_linear"})
 _MULTIPLYING = frozenset({"conv", "transposed_conv", "dense"})
 
@@ -144,7 +144,11 @@ def _names(found: Grouped, manifest: Sequence[ManifestLayer]) -> list[tuple[str 
         for kind in (step.kind, *step.also):
             counts[kind] += 1
             counted.append(f"{kind}_{counts[kind]}")
-        names.append((*_own_names(step, found, stated), *_folded(step, found), *counted))
+        last = step.nodes[-1]
+        tensor = (None if last.name else _safe(telling_name(step.outputs[0], last.op_type)),)
+        # Of a file in which no node has a name, nobody knows whether the tensors have those that the author gave.
+        others = (*tensor, *counted) if found.named else (*counted, *tensor)
+        names.append((*_own_names(step, found, stated), *_folded(step, found), *others))
     return names
 
 
@@ -158,7 +162,7 @@ def _own_names(step: Step, found: Grouped, stated: Mapping[str, str]) -> Iterato
     # has the scope of the module around it.
     within = weight is not None and scope is not None and weight.startswith(f"{scope}.")
     yield from map(_safe, (weight, scope) if within or _folded(step, found) else (scope, weight))
-    yield _safe(first(_telling(step)))
+    yield _safe(first(_telling(step, found)))
 
 
 def _is_inserted(step: Step, found: Grouped) -> bool:
@@ -174,9 +178,10 @@ def _weight_names(step: Step, found: Grouped) -> Iterator[str | None]:
     yield from (layer_of_weight(name, bias=True) for name in made_from)
 
 
-def _telling(step: Step) -> Iterator[str | None]:
+def _telling(step: Step, found: Grouped) -> Iterator[str | None]:
     for node in reversed(step.nodes):
-        yield telling_name(node.name or step.outputs[0], node.op_type)
+        if found.names is None or found.names.layer(node.name) is None:
+            yield telling_name(node.name, node.op_type)
 
 
 def _safe(name: str | None) -> str | None:
@@ -200,7 +205,7 @@ def _stages(steps: Sequence[Step], model: onnx.ModelProto) -> list[Stage]:
     pixels = {value.name for value in image_inputs(model.graph)}
     stages: list[Stage] = []
     for step in steps:
-        prepares = step.kind in _PREPROCESSING and pixels.issuperset(step.inputs)
+        prepares = step.kind in PIXEL_ARITHMETIC and pixels.issuperset(step.inputs)
         if prepares:
             pixels.update(step.outputs)
         stages.append("preprocessing" if prepares else _stage(step, model.producer_name))

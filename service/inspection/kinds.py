@@ -31,6 +31,10 @@ _FIELD_WORDS = {
     "QLinearConv": "quantized_conv",
     "QLinearMatMul": "quantized_matmul",
 }
+# What may lie between an image and the first layer that sees it as a picture.
+PIXEL_ARITHMETIC = frozenset(
+    {"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather", "dequantize_linear"}
+)
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 # Classes of torch.nn that are several nodes in a file, by what a person calls them.

@@ -197,6 +197,11 @@ def _as_operator(formula: Operator, name: str, graph: Graph, found: _Found, budg
         return
     if formula.settings and not _set_so(formula.settings, graph.settings(node)):
         return
+    # A limit that is computed is known as little as one that is not there.
+    if None in formula.settings.values() and any(
+        e and number(e, graph.constants) is None for e in node.input[written:]
+    ):
+        return
     swaps = node.op_type in _COMMUTATIVE and written == len(node.input) == 2 and node.input[0] != node.input[1]
     for order in permutations(formula.inputs) if swaps else [formula.inputs]:
         yield from _all_fitting(order, node.input, graph, _with_node(found, name, node), budget)

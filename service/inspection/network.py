@@ -17,10 +17,13 @@ from service.images.decoding import ImageLimits
 from service.images.network_input import network_input, picture
 from service.inspection.graph import Layer, layer_named, layers
 from service.inspection.graph_size import MAX_NODES, refuse_too_many_nodes
+from service.inspection.input_size import picture as picture_input
 from service.inspection.layer_shapes import shapes_of
 from service.inspection.layer_table import LayerShapes
 from service.inspection.prefix_sessions import PrefixSessions
 from service.inspection.selection import selected
+from service.inspection.shapes import tensor_types
+from service.inspection.sight import View, views
 
 _TABLES = 8  # kept for each network: sizes and batches that people go back and forth between
 
@@ -64,6 +67,15 @@ class Network:
                 self._tables.popitem(last=False)
         return table
 
+    @cached_property
+    def sights(self) -> Mapping[str, View]:
+        """What the units of every tensor see of the picture the network receives; None where nobody can tell."""
+        stated = self.file.metadata.preprocessing
+        image = picture_input(self.file.model, self.layers, None, None, None)
+        if image is not None and None in image.size:
+            image = picture_input(self.file.model, self.layers, None, stated.height, stated.width)
+        return views(self.layers, tensor_types(self.file.model, image), image)
+
     def received(self, data: bytes, limits: ImageLimits) -> Pixels:
         """The exact picture the network is given, before any arithmetic. Raises what decoding raises."""
         return picture(data, limits, self.file.metadata.preprocessing)
@@ -78,7 +90,7 @@ class Network:
         The batch axis stays, with 1 entry, also where the file has fixed a larger batch.
         """
         copies = self.file.input.batch or 1
-        found = self._run(tensors, np.repeat(image[None], copies, axis=0))
+        found = self._run(tensors, image[None] if copies == 1 else np.repeat(image[None], copies, axis=0))
         return {name: _first(values, copies) for name, values in found.items()}
 
     def rows(self, tensor: str, batch: InputBatch) -> np.ndarray:

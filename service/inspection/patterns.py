@@ -20,13 +20,17 @@ from typing import Literal
 # What the formula leaves open; each is a function of `service.inspection.conditions`.
 Condition = Literal[
     "per_channel",
+    "says_batch_norm",
     "bias_of_conv",
     "bias_of_dense",
     "same_scope",
     "odd_window",
     "over_features",
     "over_space",
-    "says_batch_norm",
+    "one_axis",
+    "only_groups",
+    "over_groups",
+    "keeps_space",
 ]
 
 
@@ -62,7 +66,8 @@ def _inverse_root(of: str) -> str:
 
 _LOCAL_RESPONSE_NORM = f"Div(x, Pow(Add(Mul(Reshaped(AveragePool(Pad(Reshaped({_square('x')})))), alpha), k), beta))"
 
-_UP_TO_SIX = "Clip(Add(x, 3), min=0, max=6)"
+_THREE_MORE = "Add(x, 3)"
+_UP_TO_SIX = f"(Clip({_THREE_MORE}, min=0, max=6) | Min(Max({_THREE_MORE}, 0), 6) | Min(Relu({_THREE_MORE}), 6))"
 _HARD_SIGMOID = f"(Div({_UP_TO_SIX}, 6) | Mul({_UP_TO_SIX}, 0.16666667))"
 
 _ERF = "Add(Erf(Div(x, 1.41421356) | Mul(x, 0.70710678)), 1)"
@@ -70,16 +75,26 @@ _TANH_FACTOR = f"Add(Mul({_square('x')}, 0.044715), 1)"
 _TANH_ARGUMENT = f"(Mul(Add(x, Mul({_cube('x')}, 0.044715)), 0.79788456) | {_product('x', '0.79788456', _TANH_FACTOR)})"
 _TANH = f"Add(Tanh({_TANH_ARGUMENT}), 1)"
 
-_CENTRED = "Sub(x, ReduceMean(x))"
-_VARIANCE = (
-    f"(ReduceMean({_square(_CENTRED)}) | Sub(ReduceMean({_square('x')}), {_square('ReduceMean(x)')})"
-    f" | Max(Sub(ReduceMean({_square('x')}), {_square('ReduceMean(x)')}), 0))"
-)
-_SPREAD = f"Add({_VARIANCE}, epsilon)"
-_NORMALIZED = f"(Div({_CENTRED}, {_root(_SPREAD)}) | Mul({_CENTRED}, {_inverse_root(_SPREAD)}))"
-_SCALE = f"Mul({_inverse_root(_SPREAD)}, scale)"
+
+def _centred(of: str) -> str:
+    return f"Sub({of}, ReduceMean({of}))"
+
+
+def _spread(of: str) -> str:
+    """The variance, as the mean of squares in two ways, and what keeps it from being zero."""
+    squares = f"Sub(ReduceMean({_square(of)}), {_square(f'ReduceMean({of})')})"
+    return f"Add(ReduceMean({_square(_centred(of))}) | {squares} | Max({squares}, 0), epsilon)"
+
+
+def _normalized(of: str) -> str:
+    centred, spread = _centred(of), _spread(of)
+    return f"(Div({centred}, {_root(spread)}) | Mul({centred}, {_inverse_root(spread)}))"
+
+
+_NORMALIZED = _normalized("x")
+_SCALE = f"Mul({_inverse_root(_spread('x'))}, scale)"
 _AFFINE = (
-    f"(Add(Mul({_NORMALIZED}, scale), bias) | Add(Mul({_CENTRED}, {_SCALE}), bias)"
+    f"(Add(Mul({_NORMALIZED}, scale), bias) | Add(Mul({_centred('x')}, {_SCALE}), bias)"
     f" | Add(Mul(x, {_SCALE}), Sub(bias, Mul(ReduceMean(x), {_SCALE}))))"
 )
 
@@ -95,9 +110,11 @@ PATTERNS = (
     Pattern("layer_norm", _NORMALIZED, ("over_features",)),
     Pattern("instance_norm", _AFFINE, ("over_space",)),
     Pattern("instance_norm", _NORMALIZED, ("over_space",)),
-    Pattern("group_norm", f"Add(Mul({_GROUP_NORMALIZED}, scale), bias)"),
-    Pattern("group_norm", f"Mul({_GROUP_NORMALIZED}, scale)"),
-    Pattern("group_norm", "Reshape(InstanceNormalization(Reshape(x), _, _))"),
+    Pattern("group_norm", f"Add(Mul({_GROUP_NORMALIZED}, scale), bias)", ("only_groups",)),
+    Pattern("group_norm", f"Mul({_GROUP_NORMALIZED}, scale)", ("only_groups",)),
+    Pattern("group_norm", "Reshape(InstanceNormalization(Reshape(x), _, _))", ("only_groups",)),
+    Pattern("group_norm", f"Add(Mul(Reshape({_normalized('Reshape(x)')}), scale), bias)", ("over_groups",)),
+    Pattern("group_norm", f"Reshape({_normalized('Reshape(x)')})", ("over_groups",)),
     Pattern("batch_norm", "Add(Mul(Mul(Sub(x, mean), factor), scale), shift)", ("per_channel",)),
     Pattern("batch_norm", "Add(Mul(Div(Sub(x, mean), deviation), scale), shift)", ("per_channel",)),
     Pattern("batch_norm", "Add(Div(Mul(Sub(x, mean), scale), deviation), shift)", ("per_channel",)),
@@ -121,7 +138,8 @@ PATTERNS = (
     Pattern("silu", "Mul(x, Sigmoid(x))"),
     Pattern("hard_swish", f"Mul(x, {_HARD_SIGMOID}) | Div(Mul(x, {_UP_TO_SIX}), 6)"),
     Pattern("hard_swish", f"Mul(Mul(x, {_UP_TO_SIX}), 0.16666667)"),
-    Pattern("hard_swish", "Mul(x, HardSigmoid(x, alpha=0.16666667))"),
+    Pattern("hard_swish", "Mul(x, HardSigmoid(x, alpha=0.16666667, beta=0.5))"),
+    Pattern("hard_swish", "Mul(x, HardSigmoid(x, alpha=0.16666667, beta=None))"),
     Pattern("hard_sigmoid", _HARD_SIGMOID),
     Pattern("mish", "Mul(x, Tanh(Softplus(x) | Log(Add(Exp(x), 1))))"),
     Pattern("leaky_relu", "Max(x, Mul(x, alpha))"),
@@ -129,11 +147,11 @@ PATTERNS = (
     Pattern("relu6", "Clip(Relu(x), max=6) | Min(Relu(x), 6) | Min(Max(x, 0), 6)"),
     Pattern("relu6", "Clip(x, min=0, max=6)"),
     Pattern("relu", "Max(x, 0) | Clip(x, min=0, max=None)"),
-    Pattern("softmax", f"Div({_EXPONENTIALS}, ReduceSum({_EXPONENTIALS}))"),
+    Pattern("softmax", f"Div({_EXPONENTIALS}, ReduceSum({_EXPONENTIALS}))", ("one_axis",)),
     # pools over the whole picture, and channels that change places
     Pattern("global_average_pool", "ReduceMean(x)", ("over_space",)),
     Pattern("global_max_pool", "ReduceMax(x)", ("over_space",)),
-    Pattern("channel_shuffle", "Reshape(Transpose(Reshape(x), perm=(0, 2, 1, 3, 4)))"),
+    Pattern("channel_shuffle", "Reshape(Transpose(Reshape(x), perm=(0, 2, 1, 3, 4)))", ("keeps_space",)),
     Pattern("pixel_shuffle", "Reshape(Transpose(Reshape(x), perm=(0, 1, 4, 2, 5, 3)))"),
     Pattern("pixel_shuffle", "Reshape(Transpose(Reshape(x), perm=(0, 3, 4, 1, 5, 2)))"),
     Pattern("pixel_unshuffle", "Reshape(Transpose(Reshape(x), perm=(0, 1, 3, 5, 2, 4)))"),

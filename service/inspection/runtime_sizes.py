@@ -1,8 +1,8 @@
 """The sizes that ONNX Runtime computes where ONNX's shape inference says others.
 
 A resize: the standard says floor(size * scale), and the runtime multiplies in float32, so that 35 * 1.4 is 49.
-A pooling with ceil_mode: the inference counts a last window that would lie in the padding; the runtime does not. Under
-auto_pad the runtime pads a dilated pooling as if it were not dilated. Knows nodes and sizes; runs nothing.
+A dilated pooling under auto_pad: the runtime pads it as if it were not dilated. Knows nodes and sizes; runs nothing.
+What the inference gets wrong by its own standard is in `service.inspection.inference_gaps`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,8 @@ def _corrected(
 ) -> bool:
     if node.op_type in _RESIZES and len(node.input) > 1:
         return _resized(graph, node, constants, shapes)
-    return node.op_type in _POOLINGS and _pooled(node, shapes)
+    padded = any(each.name == "auto_pad" and each.s.startswith(b"SAME") for each in node.attribute)
+    return padded and node.op_type in _POOLINGS and _pooled(node, shapes)
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:

@@ -13,8 +13,10 @@ from onnx import TensorProto, helper
 
 from service.inspection.constants import constants_of, opset_of
 from service.inspection.graph import Layer, layer_named, layers
+from service.inspection.grouping import grouped
 from service.inspection.layer_shapes import layer_shapes
 from service.inspection.matching import Budget, graph_of, matches
+from tests import light_networks
 from tests.networks import Values, chain, conv, dense, network, plain
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -42,6 +44,8 @@ CONSTANTS: Values = {
     "two": np.array([0, 2, -1], np.int64),
     "ones": np.ones(2, np.float32),
     "zeros": np.zeros(2, np.float32),
+    "twos": np.full(2, 2, np.float32),
+    "tokens": np.array([0, 3, 2, 64], np.int64),
     "halves": np.array([0, 2, 3, 8, 8], np.int64),
 }
 
@@ -51,6 +55,9 @@ def graph(lines: Sequence[Line], *also: str, shape: Sequence[int] = (1, CHANNELS
     nodes = [helper.make_node("Relu", ["image"], ["x"])]
     nodes += [helper.make_node(line[0], line[1], [line[2]], **(line[3] if len(line) == 4 else {})) for line in lines]
     read = {name for node in nodes for name in node.input}
+    if "limit" in read:
+        nodes.insert(0, helper.make_node("Add", ["3", "3"], ["limit"]))
+        read.add("3")
     values = {name: value for name, value in CONSTANTS.items() if name in read}
     return network(nodes, {"image": tuple(shape)}, [lines[-1][2], *also], values=values)
 
@@ -76,13 +83,13 @@ def picture(*shape: int) -> Array:
 
 
 def _lrn(x: Array, layer: Layer) -> Array:
-    given = {name: layer.settings[name] for name in ("size", "alpha", "beta", "bias")}
+    given: dict[str, Any] = {name: layer.settings[name] for name in ("size", "alpha", "beta", "bias")}
     node = helper.make_node("LRN", ["x"], ["y"], **given)
     return computed(network([node], {"x": x.shape}, ["y"]), ["y"], {"x": x})[0]
 
 
 def _gelu(x: Array, _layer: Layer) -> Array:
-    return x * 0.5 * (1 + np.vectorize(erf)(x / sqrt(2)))
+    return np.asarray(x * 0.5 * (1 + np.vectorize(erf)(x / sqrt(2))))
 
 
 def _sigmoid(x: Array) -> Array:
@@ -93,7 +100,13 @@ def _layer_norm(x: Array, layer: Layer) -> Array:
     axes, epsilon = layer.integers("axes"), layer.settings["epsilon"]
     assert axes is not None
     assert isinstance(epsilon, float)
-    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon)
+    return np.asarray((x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + epsilon))
+
+
+def _softmax(x: Array, layer: Layer) -> Array:
+    axis = layer.settings["axis"]
+    assert isinstance(axis, int)
+    return np.asarray(np.exp(x) / np.exp(x).sum(axis, keepdims=True))
 
 
 MEANINGS: Mapping[str, Callable[[Array, Layer], Array]] = {
@@ -108,9 +121,7 @@ MEANINGS: Mapping[str, Callable[[Array, Layer], Array]] = {
     "relu6": lambda x, _: np.clip(x, 0, 6),
     "leaky_relu": lambda x, layer: np.where(x > 0, x, float(str(layer.settings["alpha"])) * x),
     "layer_norm": _layer_norm,
-    "softmax": lambda x, layer: (
-        np.exp(x) / np.exp(x).sum(axis=layer.settings["axis"], keepdims=True)  # type: ignore[call-overload]
-    ),
+    "softmax": _softmax,
     "global_average_pool": lambda x, layer: x.mean(layer.integers("axes"), keepdims=True),
     "global_max_pool": lambda x, layer: x.max(layer.integers("axes"), keepdims=True),
     "channel_shuffle": lambda x, _: x.reshape(1, 2, 3, 8, 8).swapaxes(1, 2).reshape(x.shape),
@@ -230,11 +241,24 @@ def test_a_layer_whose_inner_tensor_is_read_elsewhere_stays_apart() -> None:
         [("Sigmoid", ["x"], "a"), ("Tanh", ["x"], "b"), ("Mul", ["a", "b"], "y")],
         [("Div", ["x", "2"], "a"), ("Erf", ["a"], "b"), ("Add", ["b", "1"], "c"), ("Mul", ["x", "c"], "y")],
         [("Clip", ["x", "0", "3"], "y")],
+        [("Clip", ["x", "0", "limit"], "y")],
+        [("HardSigmoid", ["x"], "a", {"alpha": 1 / 6, "beta": 0.3}), ("Mul", ["x", "a"], "y")],
+        [("Exp", ["x"], "e"), ("ReduceSum", ["e", "space"], "s"), ("Div", ["e", "s"], "y")],
+        [
+            ("Reshape", ["x", "two"], "a"),
+            ("InstanceNormalization", ["a", "twos", "zeros"], "b"),
+            ("Reshape", ["b", "shape"], "y"),
+        ],
+        [
+            ("Reshape", ["x", "halves"], "a"),
+            ("Transpose", ["a"], "b", {"perm": [0, 2, 1, 3, 4]}),
+            ("Reshape", ["b", "tokens"], "y"),
+        ],
         [("ReduceMean", ["x", "second"], "y")],
     ],
 )
 def test_what_only_looks_like_a_known_layer_stays_what_it_is(lines: list[Line]) -> None:
-    assert kinds(graph(lines))[-1] in ("div", "mul", "clip", "reduce_mean")
+    assert kinds(graph(lines))[-1] in ("div", "mul", "clip", "reduce_mean", "reshape")
 
 
 # --- batch normalisation, biases
@@ -329,7 +353,7 @@ def padded(
     name, pad_name, own = (attributes.pop(key, None) for key in ("name", "pad_name", "own"))
     attributes |= {"pads": own} if own else {}
     inputs = ["p", *(["conv1.weight"] if op_type == "Conv" else [])]
-    kernel = {} if op_type == "Conv" else {"kernel_shape": [3, 3]}
+    kernel: dict[str, Any] = {} if op_type == "Conv" else {"kernel_shape": [3, 3]}
     nodes = [
         helper.make_node("Pad", ["image", "pads", "value"], ["p"], name=pad_name),
         helper.make_node(op_type, inputs, ["y"], name=name, **kernel, **attributes),
@@ -567,6 +591,82 @@ def test_the_nodes_of_a_module_that_someone_wrote_stay_apart() -> None:
     assert found == [("shrink", "tanh"), ("shrink.sub", "sub"), ("shrink-2", "tanh"), ("shrink.sub-2", "sub")]
 
 
+# --- any network
+
+
+FILES = [*sorted(EXPORTS.glob("*.onnx")), *sorted(light_networks.FOLDER.glob("light_*.onnx"))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_every_node_is_in_one_layer_and_layers_read_only_what_earlier_ones_put_out(path: Path) -> None:
+    model = onnx.load(path)
+    found = grouped(model)
+    written = [output for step in found.steps for node in step.nodes for output in node.output if output]
+    assert len(set(written)) == len(written)
+    dropped = {output for node in model.graph.node for output in node.output if output} - set(written)
+    identities = {node.output[0] for node in model.graph.node if node.op_type == "Identity"}
+    assert all(name in found.constants or name in identities for name in dropped)
+    known = {value.name for value in model.graph.input}
+    for step in found.steps:
+        assert known.issuperset(step.inputs)
+        assert all(weight in found.constants for weight in step.weights)
+        known.update(step.outputs)
+    assert known.issuperset(value.name for value in model.graph.output)
+
+
+# --- the numbers of kinds that are groups
+
+
+def test_the_table_of_a_jax_export_is_the_network_that_was_written() -> None:
+    found = [layer for layer in layers(exported("jax_layers")) if layer.stage == "network"]
+    assert [layer.kind for layer in found] == [
+        "conv",
+        "batch_norm",
+        "relu",
+        "max_pool",
+        "conv",
+        "gelu",
+        "layer_norm",
+        "silu",
+        "group_norm",
+        "hard_swish",
+        "leaky_relu",
+        "reduce_sum",  # a mean whose division JAX writes with the number of pixels: it may be another number
+        "div",
+        "dense",
+        "softmax",
+    ]
+    # As flax counts them: two convolutions, three normalisations of 8, 16 and 16 channels, a dense layer.
+    assert layer_shapes(exported("jax_layers")).totals.parameters == 224 + 16 + 1168 + 32 + 32 + 170
+
+
+@pytest.mark.parametrize(
+    ("op_type", "size", "status"), [("DepthToSpace", 3, "upper_bound"), ("SpaceToDepth", 4, "exact")]
+)
+def test_shuffled_pixels_see_what_a_change_of_a_pixel_shows(op_type: str, size: int, status: str) -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["c"], pads=[1] * 4),
+        helper.make_node(op_type, ["c"], ["y"], blocksize=2, **({"mode": "CRD"} if op_type[0] == "D" else {})),
+    ]
+    model = network(nodes, {"image": (1, 4, 8, 8)}, ["y"], values={"w": np.ones((4, 4, 3, 3), np.float32)})
+    field = layer_shapes(model).layers[-1].receptive_field
+    assert field is not None
+    assert (field.size, field.status) == ((size, size), status)
+    before = computed(model, ["y"], {"image": np.zeros((1, 4, 8, 8), np.float32)})[0]
+    unit = before.shape[2] // 2
+    seen = set()
+    for row in range(8):
+        image = np.zeros((1, 4, 8, 8), np.float32)
+        image[:, :, row, 4] = 1
+        if np.any(computed(model, ["y"], {"image": image})[0][:, :, unit] != 0):
+            seen.add(row)
+    assert max(seen) - min(seen) + 1 == size
+    assert field.centre is not None
+    assert field.jump is not None
+    low = field.centre[0] + unit * field.jump[0] - (size - 1) / 2
+    assert low == pytest.approx(min(seen), abs=0.5)
+
+
 # --- cost
 
 
@@ -604,4 +704,4 @@ def test_a_budget_that_is_spent_leaves_the_nodes_as_they_are() -> None:
 
 def test_a_chain_of_plain_layers_is_not_changed() -> None:
     model = chain([conv("conv1", 4, 3, 3), plain("Relu", "relu1"), plain("Flatten", "flatten"), dense("fc", 4, 2)])
-    assert [layer.id for layer in layers(model)] == ["conv1", "relu1", "flatten_1", "fc"]
+    assert [layer.id for layer in layers(model)] == ["conv1", "relu_1", "flatten_1", "fc"]

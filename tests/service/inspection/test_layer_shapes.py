@@ -312,7 +312,7 @@ def free_size() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("height", "width", "message"),
     [
-        (32, 5, "width=5 cannot be used; ask for another size, layer pool1 rules it out: "),
+        (32, 5, "width=5 cannot be used; ask for another size, layer max_pool_1 rules it out: "),
         (32, 5, "its window does not fit into its input: floor((1 - 2)/2) + 1 = 0"),
         (3, 32, "height=3 cannot be used; ask for another size, layer conv1 rules it out: "),
         (

@@ -74,7 +74,8 @@ class Layers(nn.Module):
         x = self.padded(self.padding(self.pixel_shuffle(self.wide(x))))
         x = self.flatten(self.mean(self.glu(self.softplus(x))))
         x = self.hidden(self.layer_norm(x))
-        return self.softmax(self.classes(x))
+        probabilities: Tensor = self.softmax(self.classes(x))
+        return probabilities
 
 
 def main() -> None:
