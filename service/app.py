@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from service import __version__
 from service.api import (
+    calculator,
     classify,
     compare,
     feature_maps,
@@ -87,6 +88,7 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         metrics.router,
         models.router,
         management.router,
+        calculator.router,
         inference_protocol.router,
     ):
         app.include_router(router)

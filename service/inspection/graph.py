@@ -6,6 +6,7 @@ Reads the graph's structure only: no shapes are inferred, no weight is evaluated
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import onnx
@@ -56,20 +57,20 @@ class Layer:
     def output(self) -> str:
         return self.outputs[0]
 
-    @property
+    @cached_property
     def kernel(self) -> tuple[int, ...] | None:
         """Per spatial axis, None for a layer without a window."""
         return self.integers("kernel_shape")
 
-    @property
+    @cached_property
     def stride(self) -> tuple[int, ...] | None:
         return self._per_axis("strides", 1)
 
-    @property
+    @cached_property
     def dilation(self) -> tuple[int, ...] | None:
         return self._per_axis("dilations", 1)
 
-    @property
+    @cached_property
     def padding(self) -> tuple[tuple[int, int], ...] | None:
         """(begin, end) per spatial axis as the file states it; with `auto_pad` the input's size decides instead."""
         if self.kernel is None:
