@@ -16,7 +16,7 @@ from service.images.network_input import network_input, picture
 from service.inspection.graph import Layer, layer_named, layers
 from service.inspection.layer_shapes import layer_shapes
 from service.inspection.layer_table import LayerShapes
-from service.inspection.prefix_sessions import PrefixSessions
+from service.inspection.prefix_sessions import Feed, Part, PrefixSessions
 from service.inspection.selection import selected
 
 
@@ -75,6 +75,10 @@ class Network:
         if sum(map(len, parts)) != len(batch):
             raise InvalidParameterError("layer", tensor, "it has no row per image")
         return np.concatenate(parts)
+
+    def part(self, tensors: Sequence[str], given: Feed | None = None) -> Part:
+        """What computes the tensors from the image, or from other tensors: see `PrefixSessions.part`."""
+        return self.sessions.part(self.file.sha256, self.file.model, tensors, given)
 
     def _run(self, tensors: Sequence[str], batch: InputBatch) -> Mapping[str, np.ndarray]:
         return self.sessions.run(self.file.sha256, self.file.model, tensors, {self.file.input.name: batch})
