@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from service import __version__
 from service.api import (
+    class_activation,
     classify,
     feature_maps,
     health,
@@ -84,7 +85,7 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         inference_protocol.router,
     ):
         app.include_router(router)
-    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
+    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router, class_activation.router)
     describe_problems(app)
     return app
 

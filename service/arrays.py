@@ -4,7 +4,7 @@ The names after the type are the axes. Tests check them on every call (see tests
 """
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped, UInt8
+from jaxtyping import Float, Float32, Float64, Shaped, UInt8
 
 Pixels = UInt8[np.ndarray, "height width channels"]
 NetworkInput = Shaped[np.ndarray, "a b c"]
@@ -13,3 +13,6 @@ Scores = Float32[np.ndarray, "batch classes"]
 Probabilities = Float32[np.ndarray, "batch classes"]
 ClassScores = Float[np.ndarray, " classes"]
 FeatureMaps = Float[np.ndarray, "channels height width"]
+LayerValues = Float[np.ndarray, "batch channels height width"]
+ChannelWeights = Float64[np.ndarray, " channels"]
+EvidenceMap = Float64[np.ndarray, "height width"]

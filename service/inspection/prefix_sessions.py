@@ -5,7 +5,8 @@ Knows tensors by name, not layers; never touches the session that classifies.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
@@ -155,7 +156,7 @@ def prefix(
 
 
 def _ancestors(
-    graph: onnx.GraphProto, tensors: Sequence[str], cut: Set[str]
+    graph: onnx.GraphProto, tensors: Sequence[str], cut: AbstractSet[str]
 ) -> tuple[set[str], list[onnx.NodeProto]]:
     """The names that `tensors` depend on, themselves included, and the nodes between, in the graph's order.
 

@@ -4,7 +4,7 @@ What reaches the scores round the tensor, such as the shortcut of a residual blo
 so a difference of scores is due to the tensor alone, as a partial derivative wants it.
 """
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -101,7 +101,7 @@ def _frontier(graph: onnx.GraphProto, tensor: str, target: str, *, by_shape_too:
     return frozenset(frontier)
 
 
-def _descendants(graph: onnx.GraphProto, tensor: str, constants: Constants) -> Set[str]:
+def _descendants(graph: onnx.GraphProto, tensor: str, constants: Constants) -> AbstractSet[str]:
     """The tensors whose values depend on those of `tensor`, itself included. A node stands behind what it reads."""
     found = {tensor}
     for node in graph.node:

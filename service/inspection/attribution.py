@@ -1,0 +1,350 @@
+"""Where the evidence for a class lies, by one of several methods, all with forward passes only. Knows no HTTP.
+
+Each function asks one method; `automatic` asks the first that suits the network and ends in time. The arithmetic is in
+`cam`, `perturbation` and `occlusion`, the passes are `suffix`'s.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+
+from service.arrays import ChannelWeights, EvidenceMap, LayerValues, NetworkInput, Pixels
+from service.errors import InvalidParameterError, NotAClassifierError, TooManyPassesError
+from service.images.overlay import Placement
+from service.images.preprocessing import normalized
+from service.inspection import cam, occlusion, perturbation, stopping
+from service.inspection.answers import class_index
+from service.inspection.evidence import Target, quantity_of, score_tensor
+from service.inspection.graph import Layer
+from service.inspection.input_size import Dims
+from service.inspection.network import Network
+from service.inspection.occlusion import Fill, Patches
+from service.inspection.placement import placement, spatial_axes
+from service.inspection.pooled_head import PooledHead, pooled_head, pooled_layer
+from service.inspection.suffix import Suffix, bypasses, depends, suffix
+
+Method = Literal["cam", "grad-cam", "ablation", "eigen", "occlusion"]
+
+MAX_PASSES = 8192  # ResNet-50's last 2,048 channels take 4,096
+_SHARE_OF_TIME = 0.8  # what is left of the time is for drawing, and for a machine that becomes busier
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A map of one method, before its negative part is cut off. `weights` are the channels', where it has channels.
+
+    `placed` is None where the layer has no place on the picture. `held` are the tensors that went round the layer.
+    `passes` are the runs of what lies behind the layer (of the whole network for occlusion), `seconds` one of them.
+    """
+
+    method: Method
+    because: str
+    formula: str
+    values: EvidenceMap
+    layer: Layer | None
+    placed: Placement | None
+    weights: ChannelWeights | None = None
+    held: tuple[str, ...] = ()
+    passes: int = 0
+    seconds_per_pass: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One picture, one network, and what is asked. `deadline` is in `perf_counter`'s seconds.
+
+    `asked_class` and `asked_layer` are names, None where nothing was named.
+    """
+
+    network: Network
+    picture: Pixels
+    asked_class: str | None
+    asked_layer: str | None
+    deadline: float
+
+    @cached_property
+    def image(self) -> NetworkInput:
+        return normalized(self.picture, self.network.file.metadata.preprocessing)
+
+    @cached_property
+    def tensor(self) -> str:
+        """The one with the class scores. Raises NotAClassifierError."""
+        file = self.network.file
+        if file.output is None:
+            raise NotAClassifierError(file.model.graph.name)
+        return score_tensor(file.model, file.output)
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """[1, classes] of the picture."""
+        values = self.network.values([self.tensor], self.image)[self.tensor]
+        return values.reshape(len(values), -1).astype(np.float32, copy=False)
+
+    @cached_property
+    def target(self) -> Target:
+        """The class that was asked for, else the one with the highest score."""
+        name = self.asked_class
+        index = int(self.scores[0].argmax()) if name is None else class_index(self.network, name)
+        return Target(self.tensor, quantity_of(self.scores), index)
+
+    @cached_property
+    def spatial_layers(self) -> tuple[Layer, ...]:
+        """Those whose output is a map over the picture of more than one value, in the network's order."""
+        shapes = {row.id: row.output_shape for row in self.network.table().layers}
+        return tuple(
+            layer
+            for layer in self.network.layers
+            if layer.stage == "network"
+            and (axes := spatial_axes(self.network, layer)) is not None
+            and _is_map(shapes[layer.id], axes)
+        )
+
+    @cached_property
+    def layer(self) -> Layer | None:
+        """The layer that was asked for. Raises UnknownLayerError, or InvalidParameterError where it is no map."""
+        if self.asked_layer is None:
+            return None
+        layer = self.network.layer(self.asked_layer)
+        if layer not in self.spatial_layers:
+            raise self.not_spatial(layer)
+        return layer
+
+    def not_spatial(self, layer: Layer) -> InvalidParameterError:
+        names = [each.id for each in self.spatial_layers]
+        shown = ", ".join(names[-8:])
+        return InvalidParameterError(
+            "layer", layer.id, f"its output is no map over the picture; the last of {len(names)} that are: {shown}"
+        )
+
+
+def automatic(case: Case) -> Evidence:
+    """CAM where the head allows it, else Grad-CAM, else occlusion where that costs too much or no layer is a map."""
+    head = pooled_head(case.network, case.tensor, case.image)
+    if head is not None and case.layer in (None, head.layer):
+        return _by_head(case, head, "the network averages these maps and sums the averages: this is exact")
+    try:
+        return _by_channels(case, "grad-cam", _WHY_GRAD_CAM if case.layer is None else "the layer asked for")
+    except TooManyPassesError as error:
+        return by_occlusion(case, because=f"Grad-CAM is too expensive: {error.detail}")
+    except _NoMapError:
+        return by_occlusion(case, because="no layer that the scores depend on is a map over the picture")
+
+
+def by_cam(case: Case) -> Evidence:
+    """Raises InvalidParameterError for a network whose head is another, or another layer than the head's."""
+    head = pooled_head(case.network, case.tensor, case.image)
+    if head is None:
+        remedy = "its scores are no weighted sum of averaged maps: ask for method=grad-cam, which needs none"
+        raise InvalidParameterError("method", "cam", remedy)
+    if case.layer not in (None, head.layer):
+        remedy = f"CAM is of the layer that is averaged, {head.layer.id}; for another ask for method=grad-cam"
+        raise InvalidParameterError("layer", case.layer.id if case.layer else None, remedy)
+    return _by_head(case, head, "asked for")
+
+
+def by_grad_cam(case: Case) -> Evidence:
+    return _by_channels(case, "grad-cam", "asked for")
+
+
+def by_ablation(case: Case) -> Evidence:
+    return _by_channels(case, "ablation", "asked for")
+
+
+def by_eigen(case: Case) -> Evidence:
+    """Of no class: also for a network that has none."""
+    layer = case.layer or _default_layer(case, classes=case.network.file.output is not None)
+    maps = _channels_first(case, layer, case.network.values([layer.output], case.image)[layer.output])[0]
+    values, weights = cam.principal_component(maps)
+    return Evidence(
+        "eigen", "asked for", _FORMULAS["eigen"], values, layer, _placed(case, layer), weights=weights
+    )
+
+
+def by_occlusion(
+    case: Case, patch: int | None = None, stride: int | None = None, fill: Fill = "mean", because: str = "asked for"
+) -> Evidence:
+    """Any classifier; covers the received picture, before any arithmetic."""
+    patches = _patches(case.picture, patch, stride)
+    made = suffix(case.network, case.network.file.input.name, case.tensor, case.image)
+    _admit(case, made, patches.count, _larger_patches(case, made, patches))
+
+    def variations(numbers: Sequence[int]) -> np.ndarray:
+        preprocessing = case.network.file.metadata.preprocessing
+        return np.stack([normalized(p, preprocessing) for p in occlusion.covered(case.picture, patches, numbers, fill)])
+
+    values = occlusion.losses(_scores(case, made, patches.count, variations), _unchanged(case, made), patches)
+    centre, jump = (patches.side - 1) / 2, float(patches.stride)
+    return Evidence(
+        "occlusion",
+        because,
+        _FORMULAS["occlusion"],
+        values,
+        None,
+        Placement((centre, centre), (jump, jump)),
+        passes=patches.count,
+        seconds_per_pass=made.seconds,
+    )
+
+
+# --- what the methods share
+
+
+def _is_map(shape: Dims | None, axes: tuple[int, int]) -> bool:
+    """Of known size, with channels and more than one position."""
+    return shape is not None and len(shape) == 4 and None not in shape and {shape[axis] for axis in axes} != {1}
+
+
+_WHY_GRAD_CAM = "of the last layer with maps that nothing goes round"
+_FORMULAS: dict[Method, str] = {
+    "cam": "map = sum_k w_k A_k; w_k: weight of channel k in the class's score, so that mean(map) + bias is the score",
+    "grad-cam": "map = sum_k w_k A_k; w_k = mean_ij d score/d A_kij, by central differences of the whole channel",
+    "ablation": "map = sum_k w_k A_k; w_k = (score - score without channel k) / |score|",
+    "eigen": "map = first principal component of the channels over the positions; it belongs to no class",
+    "occlusion": "map = score - score with the patch covered",
+}
+
+
+class _NoMapError(InvalidParameterError):
+    """The network has no layer that a method on layers could use."""
+
+
+def _by_head(case: Case, head: PooledHead, because: str) -> Evidence:
+    weights = head.weights[case.target.index]
+    values = cam.weighted_sum(weights, head.maps)
+    return Evidence(
+        "cam", because, _FORMULAS["cam"], values, head.layer, _placed(case, head.layer), weights=weights
+    )
+
+
+def _by_channels(case: Case, method: Literal["grad-cam", "ablation"], because: str) -> Evidence:
+    layer = case.layer or _default_layer(case, classes=True)
+    graph = case.network.file.model.graph
+    if not depends(graph, layer.output, case.tensor):
+        raise InvalidParameterError("layer", layer.id, "the class scores do not depend on it: ask for another")
+    made = suffix(case.network, layer.output, case.tensor, case.image)
+    maps = _channels_first(case, layer, made.value)
+    passes = maps.shape[1] * (2 if method == "grad-cam" else 1)
+    _admit(case, made, passes, _fewer_passes(case, made, maps.shape[1], method))
+    weights = (_gradients if method == "grad-cam" else _drops)(case, layer, made, maps)
+    values = cam.weighted_sum(weights, maps[0])
+    return Evidence(
+        method,
+        because,
+        _FORMULAS[method],
+        values,
+        layer,
+        _placed(case, layer),
+        weights=weights,
+        held=tuple(sorted(bypasses(graph, layer.output, case.tensor))),
+        passes=passes,
+        seconds_per_pass=made.seconds,
+    )
+
+
+def _gradients(case: Case, layer: Layer, made: Suffix, maps: LayerValues) -> ChannelWeights:
+    by = perturbation.step(maps)
+
+    def variations(numbers: Sequence[int]) -> np.ndarray:
+        return _as_in_graph(case, layer, perturbation.moved(maps, numbers, by))
+
+    scores = _scores(case, made, 2 * maps.shape[1], variations)
+    return perturbation.mean_gradients(scores, by, maps.shape[2] * maps.shape[3])
+
+
+def _drops(case: Case, layer: Layer, made: Suffix, maps: LayerValues) -> ChannelWeights:
+    def variations(numbers: Sequence[int]) -> np.ndarray:
+        return _as_in_graph(case, layer, perturbation.silenced(maps, numbers))
+
+    return perturbation.score_drops(_scores(case, made, maps.shape[1], variations), _unchanged(case, made))
+
+
+def _scores(case: Case, made: Suffix, count: int, variations: Callable[[Sequence[int]], np.ndarray]) -> np.ndarray:
+    """The class's score for each variation, as many at a time as the suffix takes; ends when nobody waits any more."""
+    found = []
+    for start in range(0, count, made.rows):
+        stopping.check()
+        found.append(case.target.of(made.run(variations(range(start, min(start + made.rows, count))))))
+    return np.concatenate(found)
+
+
+def _unchanged(case: Case, made: Suffix) -> float:
+    """The score to compare with: the suffix's own, so that both have the same rounding."""
+    return float(case.target.of(made.run(made.value))[0])
+
+
+def _default_layer(case: Case, *, classes: bool) -> Layer:
+    """The last layer with maps; where there are classes, the last one that nothing goes round to the scores."""
+    graph = case.network.file.model.graph
+    for layer in reversed(case.spatial_layers):
+        if not classes or (
+            depends(graph, layer.output, case.tensor) and not bypasses(graph, layer.output, case.tensor)
+        ):
+            return layer
+    raise _NoMapError("method", "of maps", "no layer of this network is a map over the picture: ask for occlusion")
+
+
+def _channels_first(case: Case, layer: Layer, values: np.ndarray) -> LayerValues:
+    """[1, channels, height, width]; raises where the layer has no channels that move over the picture."""
+    axes = spatial_axes(case.network, layer)
+    if axes is None or values.ndim != 4 or values.dtype.kind != "f":
+        raise case.not_spatial(layer)
+    return np.moveaxis(values, axes, (-2, -1)).astype(np.float32, copy=False)
+
+
+def _as_in_graph(case: Case, layer: Layer, maps: LayerValues) -> np.ndarray:
+    """The inverse of `_channels_first`."""
+    axes = spatial_axes(case.network, layer)
+    return np.moveaxis(maps, (-2, -1), axes or (-2, -1))
+
+
+def _placed(case: Case, layer: Layer) -> Placement | None:
+    try:
+        return placement(case.network, layer)
+    except InvalidParameterError:  # its units see all of the picture
+        return None
+
+
+def _patches(picture: Pixels, side: int | None, stride: int | None) -> Patches:
+    height, width, _ = picture.shape
+    side = side or occlusion.default_side(height, width)
+    if side > min(height, width):
+        raise InvalidParameterError("patch", side, f"the network receives {height}x{width} pixels: ask for less")
+    return Patches(height, width, side, stride or max(1, side // 2))
+
+
+# --- what may be asked of the machine
+
+
+def _admit(case: Case, made: Suffix, passes: int, remedy: str) -> None:
+    """Raises TooManyPassesError, before any of them, where they could not end in time."""
+    left = _SHARE_OF_TIME * (case.deadline - perf_counter())
+    if passes > MAX_PASSES or passes * made.seconds > left:
+        raise TooManyPassesError(passes, made.seconds, left, MAX_PASSES, remedy)
+
+
+def _affordable(case: Case, made: Suffix) -> int:
+    left = _SHARE_OF_TIME * (case.deadline - perf_counter())
+    return max(0, min(MAX_PASSES, int(left / made.seconds)))
+
+
+def _fewer_passes(case: Case, made: Suffix, channels: int, method: Method) -> str:
+    head = pooled_layer(case.network.layers, case.tensor)
+    if head is not None:
+        return f"ask for method=cam, which takes one run of the network, on layer {head.id}"
+    if method == "grad-cam" and channels <= _affordable(case, made):
+        return f"ask for method=ablation, which takes {channels:,} passes, or for a later layer"
+    return "ask for a later layer, or for method=eigen, which takes one run of the network"
+
+
+def _larger_patches(case: Case, made: Suffix, patches: Patches) -> str:
+    """The finest patches that can be afforded, each half covered by the next."""
+    affordable = _affordable(case, made)
+    for stride in range(patches.stride + 1, min(patches.height, patches.width) // 2 + 1):
+        fewer = Patches(patches.height, patches.width, 2 * stride, stride)
+        if fewer.count <= affordable:
+            return f"ask for patch={fewer.side}&stride={stride}, which takes {fewer.count:,} passes"
+    return "ask for method=eigen, which takes one run of the network"
