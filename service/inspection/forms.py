@@ -4,12 +4,12 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel
 
 from service.errors import AnswerTooLargeError
-from service.images.pictures import Grid
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,17 @@ class Reply:
     legend: str | None = None
 
 
+@runtime_checkable
+class Illustration(Protocol):
+    """A PNG with what is needed to read it, as a dataclass."""
+
+    @property
+    def png(self) -> bytes: ...
+
+    @property
+    def legend(self) -> Any: ...
+
+
 def as_json(answer: BaseModel, *, only_set: bool = False) -> Reply:
     """`only_set` leaves out the fields that were not given."""
     return Reply(answer.model_dump_json(exclude_unset=only_set).encode(), "application/json")
@@ -31,7 +42,7 @@ def as_text(text: str, media_type: str = "text/plain") -> Reply:
     return Reply(text.encode(), f"{media_type}; charset=utf-8")
 
 
-def as_png(picture: Grid) -> Reply:
+def as_png(picture: Illustration) -> Reply:
     """The legend stands in the PNG too, but a page can read it without looking into chunks."""
     return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend)))
 

@@ -14,10 +14,13 @@ from service.errors import InvalidParameterError
 from service.images.decoding import ImageLimits
 from service.images.network_input import network_input, picture
 from service.inspection.graph import Layer, layer_named, layers
+from service.inspection.input_size import picture as picture_input
 from service.inspection.layer_shapes import layer_shapes
 from service.inspection.layer_table import LayerShapes
 from service.inspection.prefix_sessions import Feed, Part, PrefixSessions
 from service.inspection.selection import selected
+from service.inspection.shapes import tensor_types
+from service.inspection.sight import View, views
 
 
 class Network:
@@ -50,6 +53,15 @@ class Network:
             height=height or stated.height,
             width=width or stated.width,
         )
+
+    @cached_property
+    def sights(self) -> Mapping[str, View]:
+        """What the units of every tensor see of the picture the network receives; None where nobody can tell."""
+        stated = self.file.metadata.preprocessing
+        image = picture_input(self.file.model, self.layers, None, None, None)
+        if image is not None and None in image.size:
+            image = picture_input(self.file.model, self.layers, None, stated.height, stated.width)
+        return views(self.layers, tensor_types(self.file.model, image), image)
 
     def received(self, data: bytes, limits: ImageLimits) -> Pixels:
         """The exact picture the network is given, before any arithmetic. Raises what decoding raises."""
