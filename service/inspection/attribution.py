@@ -4,7 +4,7 @@ Each function asks one method; `automatic` asks the first that suits the network
 `cam`, `perturbation` and `occlusion`, the passes are `suffix`'s.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from service.arrays import ChannelWeights, EvidenceMap, LayerValues, NetworkInput, Pixels
+from service.arrays import ChannelWeights, EvidenceMap, FeatureMaps, NetworkInput, Pixels, Variations
 from service.errors import InvalidParameterError, NotAClassifierError, TooManyPassesError
 from service.images.overlay import Placement
 from service.images.preprocessing import normalized
@@ -37,6 +37,7 @@ _SHARE_OF_TIME = 0.8  # what is left of the time is for drawing, and for a machi
 class Evidence:
     """A map of one method, before its negative part is cut off. `weights` are the channels', where it has channels.
 
+    `target` is the class that it is for and `scores` are the picture's, [1, classes]; None for a map of no class.
     `placed` is None where the layer has no place on the picture. `held` are the tensors that went round the layer.
     `passes` are the runs of what lies behind the layer (of the whole network for occlusion), `seconds` one of them.
     """
@@ -47,6 +48,8 @@ class Evidence:
     values: EvidenceMap
     layer: Layer | None
     placed: Placement | None
+    target: Target | None = None
+    scores: np.ndarray | None = None
     weights: ChannelWeights | None = None
     held: tuple[str, ...] = ()
     passes: int = 0
@@ -79,17 +82,14 @@ class Case:
         return score_tensor(file.model, file.output)
 
     @cached_property
-    def scores(self) -> np.ndarray:
-        """[1, classes] of the picture."""
-        values = self.network.values([self.tensor], self.image)[self.tensor]
-        return values.reshape(len(values), -1).astype(np.float32, copy=False)
+    def asked_index(self) -> int | None:
+        """The class that was asked for, None where none was. Raises InvalidParameterError for one nobody knows."""
+        return None if self.asked_class is None else class_index(self.network, self.asked_class)
 
-    @cached_property
-    def target(self) -> Target:
-        """The class that was asked for, else the one with the highest score."""
-        name = self.asked_class
-        index = int(self.scores[0].argmax()) if name is None else class_index(self.network, name)
-        return Target(self.tensor, quantity_of(self.scores), index)
+    def target(self, scores: np.ndarray) -> Target:
+        """The class that was asked for, else the one with the highest of the picture's scores, [1, classes]."""
+        index = int(scores[0].argmax()) if self.asked_index is None else self.asked_index
+        return Target(self.tensor, quantity_of(scores), index)
 
     @cached_property
     def spatial_layers(self) -> tuple[Layer, ...]:
@@ -140,9 +140,9 @@ def by_cam(case: Case) -> Evidence:
     if head is None:
         remedy = "its scores are no weighted sum of averaged maps: ask for method=grad-cam, which needs none"
         raise InvalidParameterError("method", "cam", remedy)
-    if case.layer not in (None, head.layer):
+    if case.layer is not None and case.layer != head.layer:
         remedy = f"CAM is of the layer that is averaged, {head.layer.id}; for another ask for method=grad-cam"
-        raise InvalidParameterError("layer", case.layer.id if case.layer else None, remedy)
+        raise InvalidParameterError("layer", case.layer.id, remedy)
     return _by_head(case, head, "asked for")
 
 
@@ -156,12 +156,14 @@ def by_ablation(case: Case) -> Evidence:
 
 def by_eigen(case: Case) -> Evidence:
     """Of no class: also for a network that has none."""
+    if case.asked_class is not None:
+        raise InvalidParameterError(
+            "class", case.asked_class, "eigen is of no class: leave it out, or ask for grad-cam"
+        )
     layer = case.layer or _default_layer(case, classes=case.network.file.output is not None)
-    maps = _channels_first(case, layer, case.network.values([layer.output], case.image)[layer.output])[0]
+    maps = _channels_first(case, layer, case.network.values([layer.output], case.image)[layer.output])
     values, weights = cam.principal_component(maps)
-    return Evidence(
-        "eigen", "asked for", _FORMULAS["eigen"], values, layer, _placed(case, layer), weights=weights
-    )
+    return Evidence("eigen", "asked for", _FORMULAS["eigen"], values, layer, _placed(case, layer), weights=weights)
 
 
 def by_occlusion(
@@ -172,8 +174,8 @@ def by_occlusion(
     made = suffix(case.network, case.network.file.input.name, case.tensor, case.image)
     _admit(case, made, patches.count, _larger_patches(case, made, patches))
 
-    def variations(numbers: Sequence[int]) -> np.ndarray:
-        preprocessing = case.network.file.metadata.preprocessing
+    def variations(these: slice) -> np.ndarray:
+        preprocessing, numbers = case.network.file.metadata.preprocessing, range(patches.count)[these]
         return np.stack([normalized(p, preprocessing) for p in occlusion.covered(case.picture, patches, numbers, fill)])
 
     values = occlusion.losses(_scores(case, made, patches.count, variations), _unchanged(case, made), patches)
@@ -185,6 +187,8 @@ def by_occlusion(
         values,
         None,
         Placement((centre, centre), (jump, jump)),
+        target=case.target(made.scores),
+        scores=made.scores,
         passes=patches.count,
         seconds_per_pass=made.seconds,
     )
@@ -213,10 +217,18 @@ class _NoMapError(InvalidParameterError):
 
 
 def _by_head(case: Case, head: PooledHead, because: str) -> Evidence:
-    weights = head.weights[case.target.index]
-    values = cam.weighted_sum(weights, head.maps)
+    target = case.target(head.scores)
+    weights = head.weights[target.index]
     return Evidence(
-        "cam", because, _FORMULAS["cam"], values, head.layer, _placed(case, head.layer), weights=weights
+        "cam",
+        because,
+        _FORMULAS["cam"],
+        cam.weighted_sum(weights, head.maps),
+        head.layer,
+        _placed(case, head.layer),
+        target=target,
+        scores=head.scores,
+        weights=weights,
     )
 
 
@@ -227,17 +239,18 @@ def _by_channels(case: Case, method: Literal["grad-cam", "ablation"], because: s
         raise InvalidParameterError("layer", layer.id, "the class scores do not depend on it: ask for another")
     made = suffix(case.network, layer.output, case.tensor, case.image)
     maps = _channels_first(case, layer, made.value)
-    passes = maps.shape[1] * (2 if method == "grad-cam" else 1)
-    _admit(case, made, passes, _fewer_passes(case, made, maps.shape[1], method))
+    passes = _passes(method, len(maps))
+    _admit(case, made, passes, _fewer_passes(case, made, len(maps), method))
     weights = (_gradients if method == "grad-cam" else _drops)(case, layer, made, maps)
-    values = cam.weighted_sum(weights, maps[0])
     return Evidence(
         method,
         because,
         _FORMULAS[method],
-        values,
+        cam.weighted_sum(weights, maps),
         layer,
         _placed(case, layer),
+        target=case.target(made.scores),
+        scores=made.scores,
         weights=weights,
         held=tuple(sorted(bypasses(graph, layer.output, case.tensor))),
         passes=passes,
@@ -245,35 +258,50 @@ def _by_channels(case: Case, method: Literal["grad-cam", "ablation"], because: s
     )
 
 
-def _gradients(case: Case, layer: Layer, made: Suffix, maps: LayerValues) -> ChannelWeights:
-    by = perturbation.step(maps)
+def _gradients(case: Case, layer: Layer, made: Suffix, maps: FeatureMaps) -> ChannelWeights:
+    """Of the score by each channel, the mean over its units: raising a whole channel adds up its units' derivatives."""
 
-    def variations(numbers: Sequence[int]) -> np.ndarray:
-        return _as_in_graph(case, layer, perturbation.moved(maps, numbers, by))
+    def slopes(channels: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        moves, by = channels.repeat(2), np.stack([steps, -steps], axis=1).ravel()
 
-    scores = _scores(case, made, 2 * maps.shape[1], variations)
-    return perturbation.mean_gradients(scores, by, maps.shape[2] * maps.shape[3])
+        def variations(these: slice) -> np.ndarray:
+            return _as_in_graph(case, layer, perturbation.moved(maps, moves[these], by[these]))
+
+        return perturbation.slopes(_scores(case, made, len(moves), variations), steps)
+
+    size, probed = perturbation.size(maps), perturbation.probed(len(maps))
+    steps = size * perturbation.STEPS
+    tried = slopes(np.tile(probed, len(steps)), steps.repeat(len(probed))).reshape(len(steps), -1)
+    best = np.full(len(maps), size * perturbation.smallest_precise(tried))
+    return slopes(np.arange(len(maps)), best) / maps[0].size
 
 
-def _drops(case: Case, layer: Layer, made: Suffix, maps: LayerValues) -> ChannelWeights:
-    def variations(numbers: Sequence[int]) -> np.ndarray:
-        return _as_in_graph(case, layer, perturbation.silenced(maps, numbers))
+def _drops(case: Case, layer: Layer, made: Suffix, maps: FeatureMaps) -> ChannelWeights:
+    def variations(these: slice) -> np.ndarray:
+        return _as_in_graph(case, layer, perturbation.silenced(maps, np.arange(len(maps))[these]))
 
-    return perturbation.score_drops(_scores(case, made, maps.shape[1], variations), _unchanged(case, made))
+    return perturbation.score_drops(_scores(case, made, len(maps), variations), _unchanged(case, made))
 
 
-def _scores(case: Case, made: Suffix, count: int, variations: Callable[[Sequence[int]], np.ndarray]) -> np.ndarray:
+def _passes(method: Method, channels: int) -> int:
+    if method == "ablation":
+        return channels
+    return 2 * (channels + len(perturbation.STEPS) * len(perturbation.probed(channels)))
+
+
+def _scores(case: Case, made: Suffix, count: int, variations: Callable[[slice], np.ndarray]) -> np.ndarray:
     """The class's score for each variation, as many at a time as the suffix takes; ends when nobody waits any more."""
     found = []
+    target = case.target(made.scores)
     for start in range(0, count, made.rows):
         stopping.check()
-        found.append(case.target.of(made.run(variations(range(start, min(start + made.rows, count))))))
+        found.append(target.of(made.run(variations(slice(start, min(start + made.rows, count))))))
     return np.concatenate(found)
 
 
 def _unchanged(case: Case, made: Suffix) -> float:
     """The score to compare with: the suffix's own, so that both have the same rounding."""
-    return float(case.target.of(made.run(made.value))[0])
+    return float(case.target(made.scores).of(made.run(made.value))[0])
 
 
 def _default_layer(case: Case, *, classes: bool) -> Layer:
@@ -287,18 +315,19 @@ def _default_layer(case: Case, *, classes: bool) -> Layer:
     raise _NoMapError("method", "of maps", "no layer of this network is a map over the picture: ask for occlusion")
 
 
-def _channels_first(case: Case, layer: Layer, values: np.ndarray) -> LayerValues:
-    """[1, channels, height, width]; raises where the layer has no channels that move over the picture."""
+def _channels_first(case: Case, layer: Layer, values: np.ndarray) -> FeatureMaps:
+    """[channels, height, width] of a layer with 1 row, which may stand otherwise in the graph."""
     axes = spatial_axes(case.network, layer)
     if axes is None or values.ndim != 4 or values.dtype.kind != "f":
         raise case.not_spatial(layer)
-    return np.moveaxis(values, axes, (-2, -1)).astype(np.float32, copy=False)
+    maps: FeatureMaps = np.moveaxis(values, axes, (-2, -1))[0].astype(np.float32, copy=False)
+    return maps
 
 
-def _as_in_graph(case: Case, layer: Layer, maps: LayerValues) -> np.ndarray:
-    """The inverse of `_channels_first`."""
+def _as_in_graph(case: Case, layer: Layer, varied: Variations) -> np.ndarray:
+    """With the axes where the graph has them."""
     axes = spatial_axes(case.network, layer)
-    return np.moveaxis(maps, (-2, -1), axes or (-2, -1))
+    return np.moveaxis(varied, (-2, -1), axes or (-2, -1))
 
 
 def _placed(case: Case, layer: Layer) -> Placement | None:

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.arrays import ChannelWeights, EvidenceMap
+from service.engine.model_file import ModelFile
 from service.engine.probabilities import probabilities
 from service.errors import InvalidParameterError
 from service.images.decoding import ImageLimits
@@ -16,7 +17,7 @@ from service.inspection import attribution
 from service.inspection.answers import finite
 from service.inspection.attribution import Case, Evidence
 from service.inspection.cam import enlarged, positive
-from service.inspection.evidence import Quantity
+from service.inspection.evidence import Quantity, Target
 from service.inspection.forms import Reply, as_json, as_npy, as_npz, as_png
 from service.inspection.network import Network
 from service.inspection.occlusion import Fill
@@ -154,7 +155,7 @@ def class_activation(
         because=evidence.because,
         formula=f"relu({evidence.formula})" if relu else evidence.formula,
         layer=evidence.layer and evidence.layer.id,
-        explained=_explained(case),
+        explained=_explained(case, evidence),
         class_specific=evidence.method != "eigen",
         relu=relu,
         range=Range(min=finite(float(values.min())), max=finite(float(values.max()))),
@@ -192,28 +193,34 @@ _METHODS = {
 }
 
 
-def _explained(case: Case) -> ExplainedClass | None:
-    file = case.network.file
-    if file.output is None:
+def _explained(case: Case, evidence: Evidence) -> ExplainedClass | None:
+    target, scores, file = evidence.target, evidence.scores, case.network.file
+    if target is None or scores is None:
         return None
-    index, scores = case.target.index, case.scores
-    activation = file.output.activation if case.tensor == file.output.name else None
-    if case.target.quantity == "log_probability":
-        activation = "softmax"
-    chances = probabilities(scores, activation, file.metadata.temperature)
     return ExplainedClass(
-        label=file.metadata.class_names[index],
-        index=index,
-        score=finite(float(case.target.of(scores)[0])),
-        quantity=case.target.quantity,
-        probability=finite(float(chances[0, index])),
-        predicted=index == int(scores[0].argmax()),
+        label=file.metadata.class_names[target.index],
+        index=target.index,
+        score=finite(float(target.of(scores)[0])),
+        quantity=target.quantity,
+        probability=finite(_probability(target, scores, file)),
+        predicted=target.index == int(scores[0].argmax()),
     )
+
+
+def _probability(target: Target, scores: np.ndarray, file: ModelFile) -> float:
+    """The one that classify answers. What the file itself makes of these scores knows no temperature."""
+    if target.quantity == "log_probability":
+        return float(scores[0, target.index])
+    activation = file.output.activation if file.output else None
+    if activation == "sigmoid":
+        return float(1 / (1 + np.exp(-scores[0, target.index].astype(np.float64))))
+    temperature = 1.0 if activation == "softmax" else file.metadata.temperature
+    return float(probabilities(scores, None, temperature)[0, target.index])
 
 
 def _title(case: Case, evidence: Evidence) -> str:
     where = f" of {evidence.layer.id}" if evidence.layer else ""
-    explained = _explained(case) if evidence.method != "eigen" else None
+    explained = _explained(case, evidence)
     return f"{evidence.method}{where}" + (f" for {explained.label}" if explained else "")
 
 

@@ -88,9 +88,9 @@ class Network:
             raise InvalidParameterError("layer", tensor, "it has no row per image")
         return np.concatenate(parts)
 
-    def part(self, tensors: Sequence[str], given: Feed | None = None) -> Part:
+    def part(self, tensors: Sequence[str], given: Feed | None = None, *, any_rows: bool = False) -> Part:
         """What computes the tensors from the image, or from other tensors: see `PrefixSessions.part`."""
-        return self.sessions.part(self.file.sha256, self.file.model, tensors, given)
+        return self.sessions.part(self.file.sha256, self.file.model, tensors, given, any_rows=any_rows)
 
     def _run(self, tensors: Sequence[str], batch: InputBatch) -> Mapping[str, np.ndarray]:
         return self.sessions.run(self.file.sha256, self.file.model, tensors, {self.file.input.name: batch})

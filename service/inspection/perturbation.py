@@ -1,53 +1,64 @@
 """What single channels of a layer are worth to a score, from what the score becomes when they are changed.
 
-Pure: how the scores are computed is somebody else's. Variations are made a few at a time, by their numbers.
+Pure: how the scores are computed is somebody else's. Variations are made a few at a time, each of one channel.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 
-from service.arrays import ChannelWeights, LayerValues
+from service.arrays import ChannelWeights, FeatureMaps, Variations
 
-# The score is rounded to 7 digits and its difference divided by the step: a smaller step leaves few of them. A larger
-# one carries more units past the kink of a ReLU. Between 0.3 % and 3 % Grad-CAM's weights hardly change.
-_STEP = 0.01
+# Shares of the layer's root mean square. A difference of scores loses digits to rounding where the step is small, and
+# carries units past the kink of a ReLU where it is large: what is best depends on the network and its precision.
+STEPS = np.geomspace(1e-4, 1e-1, 6)
+_PROBED_CHANNELS = 8
+_CONFIRMED = 1e-3
 _NEAR_ZERO = 1e-6
 
 
-def step(layer: LayerValues) -> float:
-    """By how much channels are moved: one per cent of the root mean square of the layer's values."""
-    size = float(np.sqrt(np.mean(np.square(layer, dtype=np.float64))))
-    return _STEP * size if size > 0 else _STEP
+def size(maps: FeatureMaps) -> float:
+    """The root mean square of all values; 1 where all are zero."""
+    return float(np.sqrt(np.mean(np.square(maps, dtype=np.float64)))) or 1.0
 
 
-def moved(layer: LayerValues, numbers: Sequence[int], by: float) -> LayerValues:
-    """Variation 2k is the layer with all of channel k raised `by` so much, 2k + 1 with it lowered."""
-    rows = np.repeat(layer, len(numbers), axis=0)
-    for row, number in zip(rows, numbers, strict=True):
-        row[number // 2] += -by if number % 2 else by
-    return rows
+def moved(maps: FeatureMaps, channels: np.ndarray, by: np.ndarray) -> Variations:
+    """One variation for each of `channels`: with all of that channel raised by so much."""
+    varied = np.repeat(maps[None], len(channels), axis=0)
+    for variation, channel, distance in zip(varied, channels, by, strict=True):
+        variation[channel] += distance
+    return varied
 
 
-def mean_gradients(scores: np.ndarray, by: float, units: int) -> ChannelWeights:
-    """Grad-CAM's weights from the scores of all that `moved` makes: the mean over a channel's units of d score/d unit.
-
-    Raising a whole channel adds up the derivatives by its units: the central difference over `units`.
-    """
+def slopes(scores: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Central differences: `scores` are those of each channel raised by its step, then lowered by it, in turn."""
     pairs = scores.reshape(-1, 2).astype(np.float64)
-    return (pairs[:, 0] - pairs[:, 1]) / (2 * by * units)
+    return np.asarray((pairs[:, 0] - pairs[:, 1]) / (2 * steps))
 
 
-def silenced(layer: LayerValues, numbers: Sequence[int]) -> LayerValues:
-    """Variation k is the layer with channel k at zero."""
-    rows = np.repeat(layer, len(numbers), axis=0)
-    for row, number in zip(rows, numbers, strict=True):
-        row[number] = 0
-    return rows
+def probed(channels: int) -> np.ndarray:
+    """The channels on which all of STEPS are tried: eight, evenly spaced."""
+    return np.unique(np.linspace(0, channels - 1, _PROBED_CHANNELS).round().astype(int))
+
+
+def smallest_precise(tried: np.ndarray) -> float:
+    """The smallest step, as a share, whose slopes the next one confirms. `tried` is [STEPS, channels].
+
+    To 0.1 %; where none does, to twice what the best does.
+    """
+    changes = np.linalg.norm(np.diff(tried, axis=0), axis=1)
+    enough = max(_CONFIRMED * np.linalg.norm(tried[-1]), 2 * changes.min())
+    return float(STEPS[np.argmax(changes <= enough)])
+
+
+def silenced(maps: FeatureMaps, channels: np.ndarray) -> Variations:
+    """One variation for each of `channels`: with that channel at zero."""
+    varied = np.repeat(maps[None], len(channels), axis=0)
+    for variation, channel in zip(varied, channels, strict=True):
+        variation[channel] = 0
+    return varied
 
 
 def score_drops(scores: np.ndarray, unchanged: float) -> ChannelWeights:
-    """Ablation-CAM's weights from the scores of all variations `silenced` makes: (y - y_k) / |y|.
+    """Ablation-CAM's weights from the score without each channel: (y - y_k) / |y|.
 
     With the magnitude of y, so that a channel whose loss lowers the score always weighs above zero.
     """

@@ -21,6 +21,7 @@ _ROUNDING = 1e-3
 class PooledHead:
     """`layer` makes the maps, `weights` [classes, channels] make class scores of their averages.
 
+    `scores` are the picture's, [1, classes].
     `sum` is the layer with those weights; None where the averages are the scores already, so that a map belongs to each
     class (network in network, SqueezeNet).
     """
@@ -29,6 +30,7 @@ class PooledHead:
     sum: Layer | None
     maps: FeatureMaps
     weights: np.ndarray
+    scores: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def pooled_head(network: Network, target: str, image: NetworkInput) -> PooledHea
         return None
     if not _same(pooled, maps.mean(axis=(1, 2))) or not _same(scores, weights @ pooled + bias):
         return None
-    return PooledHead(parts.layer, parts.sum, maps, weights)
+    return PooledHead(parts.layer, parts.sum, maps, weights, scores[None].astype(np.float32))
 
 
 def _parts(layers: Sequence[Layer], target: str) -> _Parts | None:

@@ -13,6 +13,7 @@ from threading import Lock
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnx.helper import make_tensor_value_info, np_dtype_to_tensor_dtype
 from onnxruntime import InferenceSession
 
@@ -26,7 +27,7 @@ _COPIES_OF_WEIGHTS = 2
 
 Feed = Mapping[str, np.ndarray]
 _Given = tuple[str, str, tuple[int, ...]]
-_Key = tuple[str, frozenset[str], frozenset[_Given]]
+_Key = tuple[str, frozenset[str], frozenset[_Given], bool]
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,23 @@ class PrefixSessions:
         found = self.part(digest, model, wanted).run(feed) if wanted else {}
         return {name: _as_float32((found | given)[name]) for name in tensors}
 
-    def part(self, digest: str, model: onnx.ModelProto, tensors: Sequence[str], given: Feed | None = None) -> Part:
+    def part(
+        self,
+        digest: str,
+        model: onnx.ModelProto,
+        tensors: Sequence[str],
+        given: Feed | None = None,
+        *,
+        any_rows: bool = False,
+    ) -> Part:
         """What computes `tensors` of `model` from its inputs, or from the tensors that are `given` instead.
 
-        Of `given` the types and the shapes count, with any number of rows. To be held by whoever runs it many times: a
-        part too large to be kept would be built each time. Raises as `run` does.
+        Of `given` the types and the shapes count, and not how many rows they have. `any_rows` rewrites reshapes to one
+        row, which a file for single images has: whether the result still is the network's has to be tried.
+        To be held by whoever runs it many times: one too large to be kept would be built each time. Raises as `run`.
         """
         types = frozenset((name, str(values.dtype), values.shape) for name, values in (given or {}).items())
-        session = self._session((digest, frozenset(tensors), types), model)
+        session = self._session((digest, frozenset(tensors), types, any_rows), model)
         return Part(session, tuple(sorted(set(tensors))))
 
     @property
@@ -105,7 +115,10 @@ class PrefixSessions:
     def _built(self, key: _Key, model: onnx.ModelProto, mine: Future[InferenceSession]) -> InferenceSession:
         try:
             inputs = [_declared(*given) for given in sorted(key[2])]
-            serialized = prefix(model, sorted(key[1]), inputs).SerializeToString()
+            truncated = prefix(model, sorted(key[1]), inputs)
+            if key[3]:
+                take_any_rows(truncated.graph)
+            serialized = truncated.SerializeToString()
             session = self._created(serialized, key)
         except BaseException as error:
             with self._lock:
@@ -153,6 +166,20 @@ def prefix(
     truncated.opset_import.extend(model.opset_import)
     truncated.functions.extend(model.functions)
     return truncated
+
+
+def take_any_rows(graph: onnx.GraphProto) -> None:
+    """Makes reshapes to a constant shape with 1 row keep as many rows as they are given."""
+    weights = {weight.name: weight for weight in graph.initializer}
+    weights |= {node.output[0]: a.t for node in graph.node for a in node.attribute if node.op_type == "Constant"}
+    for node in graph.node:
+        shape = weights.get(node.input[1]) if node.op_type == "Reshape" and len(node.input) == 2 else None
+        sizes = [] if shape is None else numpy_helper.to_array(shape).tolist()
+        if len(sizes) > 1 and sizes[0] == 1:
+            name = f"{node.output[0]}/any_rows"
+            # In a reshape's target 0 means: as in the input.
+            graph.initializer.append(numpy_helper.from_array(np.array([0, *sizes[1:]], np.int64), name))
+            node.input[1] = name
 
 
 def _ancestors(

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from service.arrays import NetworkInput
-from service.errors import FoveaError, UnsupportedModelError
+from service.errors import FoveaError, UnsupportedModelError, shown
 from service.inspection.constants import Constants, constants_of, read_tensors
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import Feed, Part
@@ -62,10 +62,7 @@ def suffix(network: Network, tensor: str, target: str, image: NetworkInput) -> S
     feed = {network.file.input.name: np.repeat(image[None], copies, axis=0)}
     found = network.part([target, *(given - feed.keys())]).run(feed) | feed
     first = {name: value[:1] if value.ndim else value for name, value in found.items()}
-    held = {name: first[name] for name in given - {tensor}}
-    part = network.part([target], {name: first[name] for name in given})
-    whole = Suffix(part, tensor, first[tensor], first[target].reshape(1, -1).astype(np.float32), held)
-    return _measured(_tried(whole, copies))
+    return _measured(_tried(network, tensor, target, {name: first[name] for name in given}, first[target]))
 
 
 def bypasses(graph: onnx.GraphProto, tensor: str, target: str) -> frozenset[str]:
@@ -110,23 +107,25 @@ def _descendants(graph: onnx.GraphProto, tensor: str, constants: Constants) -> A
     return found
 
 
-def _tried(whole: Suffix, copies: int) -> Suffix:
-    """With as many rows as the graph really takes: some files say that any number is, and reshape to one."""
-    several = replace(whole, rows=2)
-    if _reproduces(several) is None:
-        return several
-    fixed = replace(whole, rows=copies, exactly=True)
-    reason = _reproduces(fixed)
-    if reason is None:
-        return fixed
+def _tried(network: Network, tensor: str, target: str, given: Feed, scores: np.ndarray) -> Suffix:
+    """With as many rows as the graph really takes: many a file says that it takes any number, and reshapes to one."""
+    held = {name: value for name, value in given.items() if name != tensor}
+    reason = ""
+    for any_rows, rows, exactly in ((True, 2, False), (False, network.file.input.batch or 1, True)):
+        part = network.part([target], given, any_rows=any_rows)
+        row = scores.reshape(1, -1).astype(np.float32)
+        made = Suffix(part, tensor, given[tensor], row, held, rows, exactly)
+        reason = _reproduces(made)
+        if not reason:
+            return made
     raise UnsupportedModelError(
-        f"the part of the network behind {whole.tensor!r} cannot be run by itself: {reason}",
+        f"the part of the network behind {shown(tensor)} cannot be run by itself: {reason}",
         "ask for another layer, or for method=occlusion",
     )
 
 
-def _reproduces(made: Suffix) -> str | None:
-    """Why the unchanged tensor does not give the network's scores, None where it does."""
+def _reproduces(made: Suffix) -> str:
+    """Why the unchanged tensor does not give the network's scores; empty where it does."""
     try:
         scores = made.run(np.repeat(made.value, made.rows, axis=0))
     except FoveaError as error:
@@ -135,7 +134,7 @@ def _reproduces(made: Suffix) -> str | None:
         return f"it gives scores of {scores.shape} for {made.rows} rows"
     tolerance = _ABSOLUTE + _RELATIVE * np.abs(made.scores).max()
     distance = np.abs(scores - made.scores).max()
-    return None if distance <= tolerance else f"its scores are off by {distance:g}"
+    return "" if distance <= tolerance else f"its scores are off by {distance:g}"
 
 
 def _measured(tried: Suffix) -> Suffix:
