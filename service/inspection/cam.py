@@ -35,8 +35,8 @@ def positive(evidence: EvidenceMap) -> EvidenceMap:
     return np.asarray(np.maximum(evidence, 0))
 
 
-def enlarged(evidence: EvidenceMap, positions: tuple[np.ndarray, np.ndarray]) -> EvidenceMap:
-    """At these rows and columns, counted in cells: linear from centre to centre, constant beyond the outermost ones."""
+def enlarged(evidence: EvidenceMap, positions: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """[rows, columns] at these positions, counted in cells: linear from centre to centre, constant beyond the outermost ones."""
     down, across = (np.clip(along, 0, cells - 1) for along, cells in zip(positions, evidence.shape, strict=True))
     rows = np.stack([np.interp(down, range(evidence.shape[0]), column) for column in evidence.T], axis=1)
     return np.array([np.interp(across, range(evidence.shape[1]), row) for row in rows])

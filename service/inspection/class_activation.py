@@ -54,7 +54,7 @@ class ClassActivationQuery(BaseModel):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, populate_by_name=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
 class ExplainedClass(_Frozen):
@@ -238,7 +238,7 @@ def _stretched(values: EvidenceMap, case: Case) -> Placement:
     return Placement(centre=(down, across), jump=(jumps[0], jumps[1]))
 
 
-def _per_pixel(values: EvidenceMap, placed: Placement, case: Case) -> EvidenceMap:
+def _per_pixel(values: EvidenceMap, placed: Placement, case: Case) -> np.ndarray:
     down, across = (
         (np.arange(side) - centre) / jump
         for side, centre, jump in zip(case.picture.shape[:2], placed.centre, placed.jump, strict=True)
