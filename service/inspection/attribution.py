@@ -127,7 +127,7 @@ def automatic(case: Case) -> Evidence:
     if head is not None and case.layer in (None, head.layer):
         return _by_head(case, head, "the network averages these maps and sums the averages: this is exact")
     try:
-        return _by_channels(case, "grad-cam", _WHY_GRAD_CAM if case.layer is None else "the layer asked for")
+        return _by_channels(case, "grad-cam", _WHY_GRAD_CAM if case.layer is None else "of the layer asked for")
     except TooManyPassesError as error:
         return by_occlusion(case, because=f"Grad-CAM is too expensive: {error.detail}")
     except _NoMapError:
@@ -202,7 +202,8 @@ def _is_map(shape: Dims | None, axes: tuple[int, int]) -> bool:
     return shape is not None and len(shape) == 4 and None not in shape and {shape[axis] for axis in axes} != {1}
 
 
-_WHY_GRAD_CAM = "of the last layer with maps that nothing goes round"
+_WHY_GRAD_CAM = "of the last layer with maps, before pooling, that nothing goes round"
+_POOLINGS = frozenset({"max_pool", "average_pool", "lp_pool"})
 _FORMULAS: dict[Method, str] = {
     "cam": "map = sum_k w_k A_k; w_k: weight of channel k in the class's score, so that mean(map) + bias is the score",
     "grad-cam": "map = sum_k w_k A_k; w_k = mean_ij d score/d A_kij, by central differences of the whole channel",
@@ -305,14 +306,19 @@ def _unchanged(case: Case, made: Suffix) -> float:
 
 
 def _default_layer(case: Case, *, classes: bool) -> Layer:
-    """The last layer with maps; where there are classes, the last one that nothing goes round to the scores."""
+    """The last layer with maps; where there are classes, the last one that nothing goes round to the scores.
+
+    What is pooled is finer before: a pooling is taken only where nothing else is left.
+    """
     graph = case.network.file.model.graph
-    for layer in reversed(case.spatial_layers):
-        if not classes or (
-            depends(graph, layer.output, case.tensor) and not bypasses(graph, layer.output, case.tensor)
-        ):
-            return layer
-    raise _NoMapError("method", "of maps", "no layer of this network is a map over the picture: ask for occlusion")
+    found = [
+        layer
+        for layer in reversed(case.spatial_layers)
+        if not classes or (depends(graph, layer.output, case.tensor) and not bypasses(graph, layer.output, case.tensor))
+    ]
+    if not found:
+        raise _NoMapError("method", "of maps", "no layer of this network is a map over the picture: ask for occlusion")
+    return next((layer for layer in found if layer.kind not in _POOLINGS), found[0])
 
 
 def _channels_first(case: Case, layer: Layer, values: np.ndarray) -> FeatureMaps:

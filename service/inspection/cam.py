@@ -36,7 +36,7 @@ def positive(evidence: EvidenceMap) -> EvidenceMap:
 
 
 def enlarged(evidence: EvidenceMap, positions: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """[rows, columns] at these positions, counted in cells: linear from centre to centre, constant beyond the outermost ones."""
+    """[rows, columns] at these positions in cells: linear from centre to centre, constant beyond the outermost."""
     down, across = (np.clip(along, 0, cells - 1) for along, cells in zip(positions, evidence.shape, strict=True))
     rows = np.stack([np.interp(down, range(evidence.shape[0]), column) for column in evidence.T], axis=1)
     return np.array([np.interp(across, range(evidence.shape[1]), row) for row in rows])

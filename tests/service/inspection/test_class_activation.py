@@ -23,13 +23,12 @@ from tests.service.api.conftest import png
 from tests.service.inspection.opened import opened
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (8, 8, 3), np.uint8)
-CONV, DENSE = {"pads": [1] * 4}, {"transB": 1}
 
 
-def answer(network: Network, seconds: float = 1000.0, **asked: Any) -> dict[str, Any]:
+def answer(network: Network, **asked: Any) -> dict[str, Any]:
     query = ClassActivationQuery.model_validate(asked)
     limits = ImageLimits(max_pixels=10**6)
-    reply = class_activation(network, png(PICTURE), query, limits, 10**6, seconds, "tiny", 1, "/v1/models/tiny")
+    reply = class_activation(network, png(PICTURE), query, limits, 10**6, 1000.0, "tiny", 1, "/v1/models/tiny")
     return json.loads(reply.body)  # type: ignore[no-any-return]
 
 
@@ -42,10 +41,10 @@ def case(network: Network, seconds: float = 1000.0, layer: str | None = None) ->
 def flattened(shape: list[int], ending: str | None = None, batch: int | str = "batch") -> Network:
     """conv -> relu -> reshape to `shape` -> dense [-> ending]."""
     nodes = [
-        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], **CONV),
+        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], pads=[1] * 4),
         helper.make_node("Relu", ["conv"], ["relu"]),
         helper.make_node("Reshape", ["relu", "shape"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], **DENSE),
+        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], transB=1),
     ]
     if ending:
         nodes.append(helper.make_node(ending, ["scores"], ["chances"]))
@@ -98,7 +97,7 @@ def test_cam_is_the_same_whichever_way_the_image_comes(layout: Any) -> None:
 def test_a_mean_over_both_axes_of_the_picture_is_a_pooled_head_in_either_layout(axes: tuple[int, int]) -> None:
     channels_last = axes == (1, 2)
     nodes = [
-        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], **CONV),
+        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], pads=[1] * 4),
         helper.make_node("Transpose", ["conv"], ["maps"], perm=[0, 2, 3, 1] if channels_last else [0, 1, 2, 3]),
         helper.make_node("ReduceMean", ["maps", "axes"], ["mean"], keepdims=0),
         helper.make_node("MatMul", ["mean", "dense.weight"], ["product"]),
@@ -117,7 +116,7 @@ def test_a_mean_over_both_axes_of_the_picture_is_a_pooled_head_in_either_layout(
 
 def test_a_network_that_averages_one_map_per_class_shows_that_map() -> None:
     nodes = [
-        helper.make_node("Conv", ["image", "conv.weight"], ["maps"], **CONV),
+        helper.make_node("Conv", ["image", "conv.weight"], ["maps"], pads=[1] * 4),
         helper.make_node("GlobalAveragePool", ["maps"], ["pool"]),
         helper.make_node("Flatten", ["pool"], ["flat"]),
         helper.make_node("Softmax", ["flat"], ["chances"]),
@@ -133,10 +132,10 @@ def test_a_network_that_averages_one_map_per_class_shows_that_map() -> None:
 
 def test_a_head_that_only_looks_pooled_is_not_taken_for_one() -> None:
     nodes = [
-        helper.make_node("Conv", ["image", "conv.weight"], ["maps"], **CONV),
+        helper.make_node("Conv", ["image", "conv.weight"], ["maps"], pads=[1] * 4),
         helper.make_node("AveragePool", ["maps"], ["pool"], kernel_shape=[4, 4], strides=[4, 4]),
         helper.make_node("Flatten", ["pool"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], **DENSE),
+        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], transB=1),
     ]
     weights = {"conv.weight": (6, 3, 3, 3), "dense.weight": (4, 24)}
     network = opened(networks.network(nodes, {"image": ("batch", 3, 8, 8)}, ["scores"], weights=weights))
@@ -157,7 +156,7 @@ def test_a_batch_fixed_inside_the_graph_changes_nothing(shape: list[int], batch:
 
 def test_a_graph_that_takes_one_image_alone_is_run_row_by_row() -> None:
     nodes = [
-        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], **CONV),
+        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], pads=[1] * 4),
         helper.make_node("Relu", ["conv"], ["relu"]),
         helper.make_node("Reshape", ["relu", "column"], ["flat"]),
         helper.make_node("Gemm", ["dense.weight", "flat"], ["turned"]),
@@ -185,9 +184,9 @@ def test_the_score_is_taken_before_the_softmax_and_the_probability_is_the_files_
 
 def test_where_only_probabilities_are_known_their_logarithm_is_explained() -> None:
     nodes = [
-        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], **CONV),
+        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], pads=[1] * 4),
         helper.make_node("Flatten", ["conv"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "dense.weight"], ["logits"], **DENSE),
+        helper.make_node("Gemm", ["flat", "dense.weight"], ["logits"], transB=1),
         helper.make_node("Exp", ["logits"], ["powers"]),
         helper.make_node("ReduceSum", ["powers", "axis"], ["sum"], keepdims=1),
         helper.make_node("Div", ["powers", "sum"], ["chances"]),
@@ -204,12 +203,12 @@ def test_where_only_probabilities_are_known_their_logarithm_is_explained() -> No
 
 def test_what_reads_the_pictures_shape_alone_goes_round_nothing() -> None:
     nodes = [
-        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], **CONV),
+        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], pads=[1] * 4),
         helper.make_node("Relu", ["conv"], ["relu"]),
         helper.make_node("Shape", ["image"], ["rows"], start=0, end=1),
         helper.make_node("Concat", ["rows", "rest"], ["shape"], axis=0),
         helper.make_node("Reshape", ["relu", "shape"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], **DENSE),
+        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], transB=1),
     ]
     weights = {"conv.weight": (6, 3, 3, 3), "dense.weight": (4, 384)}
     model = networks.network(
