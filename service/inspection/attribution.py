@@ -30,6 +30,7 @@ from service.inspection.suffix import Suffix, bypasses, depends, suffix
 Method = Literal["cam", "grad-cam", "ablation", "eigen", "occlusion"]
 
 MAX_PASSES = 8192  # ResNet-50's last 2,048 channels take 4,096
+_UNEVEN = 0.1  # of slopes: where two steps differ by more, neither is a derivative
 _SHARE_OF_TIME = 0.8  # what is left of the time is for drawing, and for a machine that becomes busier
 
 
@@ -124,10 +125,12 @@ class Case:
 def automatic(case: Case) -> Evidence:
     """CAM where the head allows it, else Grad-CAM, else occlusion where that costs too much or no layer is a map."""
     head = pooled_head(case.network, case.tensor, case.image)
-    if head is not None and case.layer in (None, head.layer):
+    if head is not None and head.maps[0].size > 1 and case.layer in (None, head.layer):
         return _by_head(case, head, "the network averages these maps and sums the averages: this is exact")
     try:
         return _by_channels(case, "grad-cam", _WHY_GRAD_CAM if case.layer is None else "of the layer asked for")
+    except _NoSlopeError:
+        return _by_channels(case, "ablation", "the score moves in steps, as of a quantised network: it has no slopes")
     except TooManyPassesError as error:
         return by_occlusion(case, because=f"Grad-CAM is too expensive: {error.detail}")
     except _NoMapError:
@@ -140,6 +143,8 @@ def by_cam(case: Case) -> Evidence:
     if head is None:
         remedy = "its scores are no weighted sum of averaged maps: ask for method=grad-cam, which needs none"
         raise InvalidParameterError("method", "cam", remedy)
+    if head.maps[0].size == 1:
+        raise case.not_spatial(head.layer)
     if case.layer is not None and case.layer != head.layer:
         remedy = f"CAM is of the layer that is averaged, {head.layer.id}; for another ask for method=grad-cam"
         raise InvalidParameterError("layer", case.layer.id, remedy)
@@ -217,6 +222,14 @@ class _NoMapError(InvalidParameterError):
     """The network has no layer that a method on layers could use."""
 
 
+class _NoSlopeError(InvalidParameterError):
+    """The score does not move evenly with the layer, however little that is moved."""
+
+    def __init__(self, layer: Layer, change: float) -> None:
+        remedy = f"behind {layer.id} the score moves in steps, its slopes differ by {change:.0%}: ask for ablation"
+        super().__init__("method", "grad-cam", remedy)
+
+
 def _by_head(case: Case, head: PooledHead, because: str) -> Evidence:
     target = case.target(head.scores)
     weights = head.weights[target.index]
@@ -273,8 +286,11 @@ def _gradients(case: Case, layer: Layer, made: Suffix, maps: FeatureMaps) -> Cha
     size, probed = perturbation.size(maps), perturbation.probed(len(maps))
     steps = size * perturbation.STEPS
     tried = slopes(np.tile(probed, len(steps)), steps.repeat(len(probed))).reshape(len(steps), -1)
-    best = np.full(len(maps), size * perturbation.smallest_precise(tried))
-    return slopes(np.arange(len(maps)), best) / maps[0].size
+    step = perturbation.smallest_precise(tried)
+    if step.change > _UNEVEN:
+        raise _NoSlopeError(layer, step.change)
+    best = np.full(len(maps), size * step.share)
+    return np.asarray(slopes(np.arange(len(maps)), best) / maps[0].size)
 
 
 def _drops(case: Case, layer: Layer, made: Suffix, maps: FeatureMaps) -> ChannelWeights:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.arrays import ChannelWeights, EvidenceMap
 from service.engine.model_file import ModelFile
 from service.engine.probabilities import probabilities
-from service.errors import InvalidParameterError
+from service.errors import AnswerTooLargeError, InvalidParameterError
 from service.images.decoding import ImageLimits
 from service.images.overlay import Placement, overlay
 from service.inspection import attribution
@@ -18,6 +18,7 @@ from service.inspection.answers import finite
 from service.inspection.attribution import Case, Evidence
 from service.inspection.cam import enlarged, positive
 from service.inspection.evidence import Quantity, Target
+from service.inspection.feature_maps import MAX_JSON_NUMBERS
 from service.inspection.forms import Reply, as_json, as_npy, as_npz, as_png
 from service.inspection.network import Network
 from service.inspection.occlusion import Fill
@@ -148,6 +149,12 @@ def class_activation(
     if query.format != "json":
         found = values if query.resolution == "layer" else _per_pixel(values, placed, case)
         return _numbers(query, evidence, found.astype(np.float32), max_bytes)
+    links = _links(url, query, evidence)
+    if values.size > MAX_JSON_NUMBERS:
+        raise AnswerTooLargeError(
+            f"{values.size:,} numbers are too many for JSON, which may hold {MAX_JSON_NUMBERS:,}",
+            f"POST the image to {links.npy}",
+        )
     answer = ClassActivation(
         model=model,
         version=version,
@@ -167,7 +174,7 @@ def class_activation(
         passes=evidence.passes,
         milliseconds_per_pass=evidence.seconds_per_pass and 1000 * evidence.seconds_per_pass,
         seconds=perf_counter() - begun,
-        links=_links(url, query, evidence),
+        links=links,
     )
     return as_json(answer)
 

@@ -3,6 +3,8 @@
 Pure: how the scores are computed is somebody else's. Variations are made a few at a time, each of one channel.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from service.arrays import ChannelWeights, FeatureMaps, Variations
@@ -39,14 +41,22 @@ def probed(channels: int) -> np.ndarray:
     return np.unique(np.linspace(0, channels - 1, _PROBED_CHANNELS).round().astype(int))
 
 
-def smallest_precise(tried: np.ndarray) -> float:
-    """The smallest step, as a share, whose slopes the next one confirms. `tried` is [STEPS, channels].
+class Step(NamedTuple):
+    """A step as a share, and by which share the slopes of the next larger one differ."""
 
-    To 0.1 %; where none does, to twice what the best does.
+    share: float
+    change: float
+
+
+def smallest_precise(tried: np.ndarray) -> Step:
+    """The smallest step whose slopes the next one confirms to 0.1 %; where none does, to twice what the best does.
+
+    `tried` is [STEPS, channels].
     """
-    changes = np.linalg.norm(np.diff(tried, axis=0), axis=1)
-    enough = max(_CONFIRMED * np.linalg.norm(tried[-1]), 2 * changes.min())
-    return float(STEPS[np.argmax(changes <= enough)])
+    sizes = np.linalg.norm(tried[1:], axis=1)
+    changes = np.linalg.norm(np.diff(tried, axis=0), axis=1) / np.where(sizes > 0, sizes, 1)
+    best = int(np.argmax(changes <= max(_CONFIRMED, 2 * changes.min())))
+    return Step(float(STEPS[best]), float(changes[best]))
 
 
 def silenced(maps: FeatureMaps, channels: np.ndarray) -> Variations:

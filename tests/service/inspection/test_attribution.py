@@ -94,7 +94,9 @@ made_with = cache(Made)
 def _unsettle(part: nn.Module) -> None:
     """Statistics as training leaves them: those of a new BatchNorm would do nothing."""
     if isinstance(part, nn.BatchNorm2d):
-        part.running_mean.normal_(0, 0.2)  # type: ignore[union-attr]  # tracked here
+        assert part.running_mean is not None
+        assert part.running_var is not None
+        part.running_mean.normal_(0, 0.2)
         part.running_var.uniform_(0.5, 2)
         part.weight.data.uniform_(0.5, 2)
         part.bias.data.normal_(0, 0.2)

@@ -328,3 +328,35 @@ def test_file_metadata_names_the_class() -> None:
     described = metadata.model_copy(update={"class_names": ("ant", "bee", "cat", "dog"), "assumed": ()})
     found = answer(opened(with_metadata(model, described)), **{"class": "cat"})["class"]
     assert (found["label"], found["index"]) == ("cat", 2)
+
+
+def test_a_map_whose_units_see_all_of_the_picture_is_laid_over_all_of_it() -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], pads=[1] * 4, strides=[2, 2]),
+        helper.make_node("GlobalAveragePool", ["conv"], ["squeezed"]),
+        helper.make_node("Sigmoid", ["squeezed"], ["gate"]),
+        helper.make_node("Mul", ["conv", "gate"], ["excited"]),
+        helper.make_node("GlobalAveragePool", ["excited"], ["pool"]),
+        helper.make_node("Flatten", ["pool"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], transB=1),
+    ]
+    weights = {"conv.weight": (6, 3, 3, 3), "dense.weight": (4, 6)}
+    found = answer(opened(networks.network(nodes, {"image": ("batch", 3, 8, 8)}, ["scores"], weights=weights)))
+    assert (found["method"], found["shape"]) == ("cam", [4, 4])
+    assert found["on_picture"] == {"centre": [0.5, 0.5], "jump": [2, 2], "stretched": True}
+
+
+def test_a_map_of_one_value_shows_no_place_and_earlier_maps_are_taken() -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "conv.weight"], ["conv"], pads=[1] * 4),
+        helper.make_node("Relu", ["conv"], ["relu"]),
+        helper.make_node("Conv", ["relu", "last.weight"], ["single"]),
+        helper.make_node("GlobalAveragePool", ["single"], ["pool"]),
+        helper.make_node("Flatten", ["pool"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], transB=1),
+    ]
+    weights = {"conv.weight": (6, 3, 3, 3), "last.weight": (5, 6, 8, 8), "dense.weight": (4, 5)}
+    network = opened(networks.network(nodes, {"image": ("batch", 3, 8, 8)}, ["scores"], weights=weights))
+    assert (answer(network)["method"], answer(network)["layer"]) == ("grad-cam", "relu_1")
+    with pytest.raises(InvalidParameterError, match="its output is no map over the picture"):
+        answer(network, method="cam")
