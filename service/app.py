@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -17,7 +16,9 @@ from service import __version__
 from service.api import (
     class_activation,
     classify,
+    compare,
     feature_maps,
+    filters,
     health,
     inference_protocol,
     layer_shapes,
@@ -25,24 +26,27 @@ from service.api import (
     metrics,
     models,
     page,
+    received,
+    shift,
+    unit,
 )
 from service.api.departure import ClientDeparture
 from service.api.dependencies import Services, Workers, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
 from service.api.http_counts import Counted, HttpCounts
-from service.api.inspector import Inspector
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
 from service.engine.cells import Cells
 from service.engine.cpus import available_cpus
-from service.engine.devices import Device, chosen_device, open_session, refuse_two_runtimes
+from service.engine.devices import Device, chosen_device, refuse_two_runtimes
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
 from service.engine.statistics import Statistics
 from service.engine.trial import verdicts
 from service.engine.watching import Trial, Watcher
 from service.errors import ProviderUnavailableError
+from service.inspector.client import Inspector
 from service.settings import Settings
 
 log = logging.getLogger("fovea")
@@ -85,7 +89,18 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         inference_protocol.router,
     ):
         app.include_router(router)
-    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router, class_activation.router)
+    _include_on_models(
+        app,
+        classify.router,
+        feature_maps.router,
+        received.router,
+        layer_shapes.router,
+        compare.router,
+        shift.router,
+        filters.router,
+        unit.router,
+        class_activation.router,
+    )
     describe_problems(app)
     return app
 
@@ -114,7 +129,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(following.join)  # a load under way ends first
     await asyncio.to_thread(services.scheduler.close)
     services.decoders.shutdown()
-    services.inspector.close()
+    await asyncio.to_thread(services.inspector.close)
 
 
 def _services(settings: Settings, workers: Workers, statistics: Statistics) -> Services:
@@ -132,8 +147,7 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
             max_waiting=settings.max_waiting_images,
             statistics=statistics,
         ),
-        # Always on one CPU thread: it must never slow an answer in production.
-        inspector=Inspector(partial(open_session, device=Device("cpu", 1, "inspection")), settings.prefix_cache_bytes),
+        inspector=Inspector(settings.prefix_cache_bytes),
         decoders=ThreadPoolExecutor(cpus, thread_name_prefix="decoder"),
         decoder_threads=cpus,
     )

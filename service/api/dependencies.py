@@ -8,13 +8,13 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Path, Request
 
-from service.api.inspector import Inspector
 from service.api.peers import Peers
 from service.engine.classifier import Classifier
 from service.engine.devices import Device
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
 from service.errors import DeadlineExceededError
+from service.inspector.client import Inspector
 from service.settings import Settings
 
 Result = TypeVar("Result")
@@ -52,7 +52,8 @@ class Services:
 
     async def ask(self, work: Callable[..., Result], *args: Any) -> Result:
         """Work on the inside of networks, by the inspector: see `Inspector.ask`. Ends after the request timeout."""
-        return await self.inspector.ask(work, *args, seconds=self.settings.request_timeout_seconds)
+        answer: Result = await self.inspector.ask(work, *args, seconds=self.settings.request_timeout_seconds)
+        return answer
 
 
 async def services_of(request: Request) -> Services:

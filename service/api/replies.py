@@ -11,4 +11,6 @@ def response(reply: Reply) -> Response:
         headers["Content-Disposition"] = f'attachment; filename="{reply.filename}"'
     if reply.legend is not None:
         headers["X-Legend"] = reply.legend
+    if reply.took is not None:
+        headers["Server-Timing"] = ", ".join(f"{phase};dur={took:.3f}" for phase, took in reply.took.items())
     return Response(reply.body, media_type=reply.media_type, headers=headers)

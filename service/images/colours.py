@@ -5,12 +5,13 @@ Knows no layout, no file and no model.
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from service.arrays import FeatureMaps
+from service.arrays import FeatureMaps, SomeMaps
 from service.errors import InvalidParameterError
 
 Mode = Literal["layer", "channel", "shared", "fixed"]
@@ -32,30 +33,37 @@ _ANCHORS: dict[Colormap, tuple[tuple[int, int, int], ...]] = {
 _SHARE_IN_RANGE = 0.995
 
 
-class Shared(NamedTuple):
-    """One range for several pictures, worked out from the values of all of them by `shared_range`."""
+@dataclass(frozen=True)
+class Range:
+    """The values at the two ends of the colours, given from outside; `mode` says how they were found."""
 
     low: float
     high: float
+    mode: Mode = "fixed"
 
 
-Scale = Literal["layer", "channel"] | Shared | tuple[float, float]
+Scale = Literal["layer", "channel"] | Range | tuple[float, float]
 
 
 def mode_of(scale: Scale) -> Mode:
-    if isinstance(scale, Shared):
-        return "shared"
+    if isinstance(scale, Range):
+        return scale.mode
     return scale if isinstance(scale, str) else "fixed"
 
 
-def shared_range(layers: Sequence[FeatureMaps]) -> Shared:
-    """The range of `scale="layer"` over all of these: from zero, or as far below zero as above it.
+def layer_range(maps: FeatureMaps) -> Range:
+    """The range of `scale="layer"`, for a picture of only a part of the layer."""
+    return replace(shared_range([maps]), mode="layer")
 
-    The reach is the largest that any of them would have alone, so that none is clipped more than it would be.
+
+def shared_range(layers: Sequence[SomeMaps]) -> Range:
+    """One range for several layers: from zero, or as far below zero as above it where any value is negative.
+
+    It reaches as far as the one of them that reaches furthest alone, so that none is clipped more than it would be.
     """
     reach = max((_reach(maps) for maps in layers), default=0.0)
-    signed = any(_extremes(maps)[0].min(initial=0) < 0 for maps in layers)
-    return Shared(-reach if signed else 0.0, reach)
+    signed = any(maps.min(initial=0, where=np.isfinite(maps)) < 0 for maps in layers)
+    return Range(-reach if signed else 0.0, reach, "shared")
 
 
 def colour_range(maps: FeatureMaps, scale: Scale) -> tuple[Colormap, Bounds, Bounds]:
@@ -65,10 +73,10 @@ def colour_range(maps: FeatureMaps, scale: Scale) -> tuple[Colormap, Bounds, Bou
     sequential. Raises InvalidParameterError for a given range that is not one.
     """
     lows, highs = _extremes(maps)
-    if isinstance(scale, tuple):
-        low, high = scale
-        if not (math.isfinite(low) and math.isfinite(high) and (low < high or isinstance(scale, Shared))):
-            raise InvalidParameterError("scale", tuple(scale), "give two finite numbers, the lower one first")
+    if not isinstance(scale, str):
+        low, high = (scale.low, scale.high) if isinstance(scale, Range) else scale
+        if not (math.isfinite(low) and math.isfinite(high) and (low < high or mode_of(scale) != "fixed")):
+            raise InvalidParameterError("scale", (low, high), "give two finite numbers, the lower one first")
         lows, highs = np.full_like(lows, low), np.full_like(highs, high)
     elif scale == "layer":
         reach = _reach(maps)

@@ -1,6 +1,7 @@
 """Pixels to PNG files: plain ones, and pictures of a palette with their legend. Knows nothing of what they show."""
 
 import io
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,7 +21,7 @@ def rgb_png(pixels: Pixels, legend: Mapping[str, object] | None = None) -> bytes
 
 
 def palette_png(indices: UInt8[np.ndarray, "_ _"], colormap: Colormap, legend: Mapping[str, object]) -> bytes:
-    """Entries of the palette as a PNG; each entry of `legend` is a tEXt chunk `fovea.<key>` in it."""
+    """Entries of the palette as a PNG; each entry of `legend` is a tEXt chunk `fovea.<key>`, JSON unless a text."""
     image = Image.fromarray(indices)
     image.putpalette(palette(colormap).tobytes())
     return _png(image, legend)
@@ -29,7 +30,7 @@ def palette_png(indices: UInt8[np.ndarray, "_ _"], colormap: Colormap, legend: M
 def _png(image: Image.Image, legend: Mapping[str, object]) -> bytes:
     text = PngInfo()
     for key, value in legend.items():
-        text.add_text(f"fovea.{key}", str(value))
+        text.add_text(f"fovea.{key}", value if isinstance(value, str) else json.dumps(value))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=_DEFLATE_LEVEL, pnginfo=text)
     return buffer.getvalue()

@@ -6,11 +6,13 @@ same function that serves.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.arrays import InputBatch, Scores
+from service.arrays import ClassScores, InputBatch, Scores
+from service.engine.model_file import ModelFile
 from service.engine.network_interface import Activation
 from service.engine.probabilities import probabilities
 from service.errors import InvalidParameterError, NotAClassifierError, nearest
@@ -28,6 +30,14 @@ class ClassAnswer(BaseModel):
     logit: float | None = Field(description="the network's raw score; null where the file gives only probabilities")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One image's: the probability of every class, and the most probable ones by name, best first."""
+
+    probabilities: ClassScores
+    top: list[ClassAnswer]
+
+
 def class_scores(network: Network, batch: InputBatch) -> Scores:
     """One row of class scores per image, whatever the file's own batch size; NaN and infinity stay.
 
@@ -43,6 +53,13 @@ def as_scores(values: np.ndarray) -> Scores:
     """The tensor of the class output, [batch, classes] or [batch, classes, 1, 1], as rows of float32."""
     rows: Scores = values.reshape(len(values), -1).astype(np.float32, copy=False)
     return rows
+
+
+def answer(file: ModelFile, values: np.ndarray, activation: Activation | None, top: int) -> Answer:
+    """What the tensor of the class output says of one image. `activation`: what it already went through."""
+    scores, said = as_scores(values), file.metadata
+    (best,) = top_classes(said.class_names, scores, activation, said.temperature, top)
+    return Answer(probabilities(scores, activation, said.temperature)[0], best)
 
 
 def class_index(network: Network, text: str) -> int:

@@ -99,7 +99,7 @@ class Case:
         return tuple(
             layer
             for layer in self.network.layers
-            if layer.stage == "network"
+            if layer.stage != "preprocessing"
             and (axes := spatial_axes(self.network, layer)) is not None
             and _is_map(shapes[layer.id], axes)
         )
@@ -334,7 +334,7 @@ def _default_layer(case: Case, *, classes: bool) -> Layer:
     ]
     if not found:
         raise _NoMapError("method", "of maps", "no layer of this network is a map over the picture: ask for occlusion")
-    return next((layer for layer in found if layer.kind not in _POOLINGS), found[0])
+    return next((layer for layer in found if layer.kind not in _POOLINGS and layer.stage != "layout"), found[0])
 
 
 def _channels_first(case: Case, layer: Layer, values: np.ndarray) -> FeatureMaps:

@@ -18,8 +18,8 @@ from service.inspection.answers import finite
 from service.inspection.attribution import Case, Evidence
 from service.inspection.cam import enlarged, positive
 from service.inspection.evidence import Quantity, Target
-from service.inspection.feature_maps import MAX_JSON_NUMBERS
 from service.inspection.forms import Reply, as_json, as_npy, as_npz, as_png
+from service.inspection.map_limits import MAX_JSON_NUMBERS
 from service.inspection.network import Network
 from service.inspection.occlusion import Fill
 

@@ -1,130 +1,195 @@
-"""What each layer saw of one image: as statistics, numbers, or one picture. Knows no HTTP."""
+"""What each layer saw of some images: as statistics, numbers, or one picture. Knows no HTTP."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
-from urllib.parse import urlencode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from service.arrays import FeatureMaps
-from service.errors import AnswerTooLargeError, InvalidParameterError
+from service.errors import FoveaError, InvalidParameterError
+from service.images.colours import Range, Scale, shared_range
 from service.images.decoding import ImageLimits
-from service.images.pictures import grid
-from service.inspection.forms import Reply, as_json, as_npz, as_png
-from service.inspection.graph import Layer
-from service.inspection.network import Network
-from service.inspection.statistics import (
-    ChannelStatistics,
-    LayerStatistics,
-    channel_statistics,
-    layer_statistics,
+from service.images.overlay import Overlay
+from service.inspection.activations import Tap, scale_mates, taps
+from service.inspection.channels import Picked, picked, require_channels
+from service.inspection.forms import Reply, as_json, as_npy, as_npz, as_png
+from service.inspection.map_answers import (
+    ImageProblem,
+    LayerMaps,
+    LayerTogether,
+    MapLinks,
+    SeenImage,
+    SeenImages,
 )
-
-MAX_JSON_NUMBERS = 200_000  # about 2 MB of text; npz holds the same in 0.8 MB, unrounded
-
-Maps = Mapping[str, np.ndarray]
-
-
-class FeatureMapsQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    layers: str = Field(
-        default="*", max_length=4096, description="ids, aliases, kinds or patterns, with commas between"
-    )
-    format: Literal["json", "npz", "png"] = Field(default="json", description="statistics, numbers, or one picture")
-    values: bool = Field(default=False, description="json: the numbers too, as far as they are few")
-    channels: bool = Field(default=False, description="json: the statistics of each channel too")
-    scale: Literal["layer", "channel"] = Field(
-        default="layer", description="png: one range for all channels, or each its own"
-    )
-    page: int = Field(default=1, ge=1, description="png: which page of the channels")
+from service.inspection.map_limits import Address, Limits, of_tap, question_url
+from service.inspection.map_pictures import layer_picture, picture_over_image, several_pictures
+from service.inspection.map_query import FeatureMapsQuery
+from service.inspection.map_reading import Read, Reader, SentImage, read_all
+from service.inspection.network import Network
+from service.inspection.statistics import LayerStatistics, channel_statistics, layer_statistics, together
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+@dataclass(frozen=True)
+class _Question:
+    """One request, ready to be answered in any form."""
 
+    reader: Reader
+    images: Sequence[SentImage]
+    query: FeatureMapsQuery
+    address: Address
+    limits: Limits
+    wanted: Picked | None
 
-class MapLinks(_Frozen):
-    """The same layer in other forms: POST the same image there."""
-
-    png: str
-    npz: str
-
-
-class LayerMaps(_Frozen):
-    """What one layer saw."""
-
-    id: str
-    kind: str
-    statistics: LayerStatistics
-    channels: list[ChannelStatistics] | None = None
-    values: list[object] | None = Field(
-        default=None, description="nested like the shape; null stands for NaN or infinity"
-    )
-    links: MapLinks
-
-
-class SeenImage(_Frozen):
-    """What all layers saw of one image."""
-
-    model: str
-    version: int
-    layers: list[LayerMaps] = Field(description="in the order of the network")
+    @property
+    def title(self) -> str:
+        return f"{self.address.model} {self.address.version}"
 
 
 def feature_maps(
     network: Network,
-    data: bytes,
+    images: Sequence[SentImage],
     query: FeatureMapsQuery,
-    limits: ImageLimits,
+    image_limits: ImageLimits,
     max_bytes: int,
-    model: str,
-    version: int,
-    url: str,
+    address: Address,
 ) -> Reply:
-    """The answer for one image file. `url` is that of the model's version, for links.
+    """The answer for some image files.
 
-    Runs the network only as far as the deepest layer asked for.
+    Runs the network once for each image and only as far as the deepest layer asked for. JSON has a result or an error
+    for each image; in the other forms the first bad one is the answer. Raises AnswerTooLargeError with a URL that works
+    where the form asked for would be too large.
     """
-    chosen = network.selected(query.layers)
-    if query.format == "png" and len(chosen) != 1:
-        raise InvalidParameterError("layers", query.layers, f"a png shows one layer and this means {len(chosen)}")
-    found = network.values([layer.output for layer in chosen], network.input(data, limits))
-    maps = {layer.id: found[layer.output] for layer in chosen}
-    if query.format == "npz":
-        return as_npz("feature-maps", maps, max_bytes)
-    if query.format == "png":
-        ((layer_id, values),) = maps.items()
-        return as_png(grid(as_maps(layer_id, values), scale=query.scale, page=query.page))
-    if query.values:
-        _refuse_too_many_numbers(chosen, maps, url)
-    seen = [_layer_maps(layer, maps[layer.id], query, url) for layer in chosen]
-    return as_json(SeenImage(model=model, version=version, layers=seen), only_set=True)
+    _require_sense(query)
+    found = taps(network.selected(query.layers), network.layers, query.activation)
+    question = _Question(
+        reader=Reader(network, found, image_limits),
+        images=images,
+        query=query,
+        address=address,
+        limits=Limits(address, query, len(images), max_bytes),
+        wanted=None if query.channel is None else picked(query.channel),
+    )
+    watch = question.reader.watch
+    with watch.phase("total"):
+        reply = _FORMS[query.format](question)
+    took = watch.milliseconds
+    packing = took.pop("total") - sum(took.values())
+    return replace(reply, took=took | {"packing": packing})
 
 
-def as_maps(layer_id: str, values: np.ndarray) -> FeatureMaps:
-    """[1, channels, height, width], or [1, units] as one pixel each."""
-    if values.ndim not in (2, 4) or values.shape[0] != 1 or values.dtype.kind not in "fiub":
-        shape = "x".join(map(str, values.shape))
-        raise InvalidParameterError("layers", layer_id, f"its shape {shape} is no set of maps; ask for format=npz")
-    maps: FeatureMaps = values[0].astype(np.float32, copy=False)
-    return maps if values.ndim == 4 else maps[:, None, None]
+def _require_sense(query: FeatureMapsQuery) -> None:
+    if query.overlay and query.format != "png":
+        raise InvalidParameterError("overlay", query.overlay, "it is a picture: ask for format=png")
+    if (query.low is None) != (query.high is None):
+        name, value = ("low", query.low) if query.high is None else ("high", query.high)
+        raise InvalidParameterError(name, value, "a range has two ends: give low and high")
 
 
-def _layer_maps(layer: Layer, values: np.ndarray, query: FeatureMapsQuery, url: str) -> LayerMaps:
+# --- one answer for each format
+
+
+def _json(question: _Question) -> Reply:
+    results = []
+    statistics: list[Sequence[LayerStatistics]] = []
+    for index, item in question.reader.inputs(question.images):
+        name = question.images[index][0]
+        if isinstance(item, FoveaError):
+            error = ImageProblem(code=item.code, detail=item.detail, remedy=item.remedy)
+            results.append(SeenImage(image=name, error=error))
+            continue
+        read = question.reader.read(item)
+        if not statistics:
+            _require_text(question, read)
+        layers = [_layer_maps(one, question) for one in read]
+        statistics.append([layer.statistics for layer in layers])
+        results.append(SeenImage(image=name, layers=layers))
+    answer: dict[str, object] = {"together": _together(question, statistics)} if len(question.images) > 1 else {}
+    about = question.address
+    return as_json(SeenImages(model=about.model, version=about.version, results=results, **answer), only_set=True)
+
+
+def _npz(question: _Question) -> Reply:
+    found = read_all(question.reader, question.images, lambda read: _require_bytes(question, read))
+    several = len(found) > 1
+    arrays = {
+        f"{index}.{one.tap.name}" if several else one.tap.name: one.picked(question.wanted)
+        for index, read in enumerate(found)
+        for one in read
+    }
+    return as_npz("feature-maps", arrays, question.limits.max_bytes)
+
+
+def _npy(question: _Question) -> Reply:
+    tap = _only_tap(question, "an npy")
+    found = read_all(question.reader, question.images, lambda read: _require_bytes(question, read))
+    arrays = [one.picked(question.wanted) for (one,) in found]
+    if len({array.shape for array in arrays}) > 1:
+        raise InvalidParameterError("format", "npy", "its shape differs between the images: ask for format=npz")
+    together = np.concatenate(arrays) if arrays[0].shape[:1] == (1,) else np.stack(arrays)
+    return as_npy(tap.name, together, question.limits.max_bytes)
+
+
+def _png(question: _Question) -> Reply:
+    query, shown = question.query, question.reader.taps
+    if query.overlay:
+        _require_one(question, "an overlay")
+    mates = [mate for tap in shown for mate in scale_mates(tap, question.reader.network.layers)]
+    reader = replace(question.reader, taps=[*shown, *(mates if query.scale == "shared" else [])])
+    found = read_all(reader, question.images, question.limits.require_bytes if len(shown) > 1 else _anything)
+    scale = _scale(query, found)
+    found = [read[: len(shown)] for read in found]
+    if query.overlay:
+        return as_png(_overlay(question, found[0][0], scale))
+    if len(shown) == len(found) == 1:
+        title = f"{question.title}: {shown[0].name}"
+        return as_png(layer_picture(found[0][0], scale, question.wanted, query.sort, query.page, title))
+    return as_png(several_pictures(found, scale, question.wanted, query.sort, query.page, question.title))
+
+
+_FORMS: Mapping[str, Callable[[_Question], Reply]] = {"json": _json, "npz": _npz, "npy": _npy, "png": _png}
+
+
+# --- what they are made of
+
+
+def _layer_maps(read: Read, question: _Question) -> LayerMaps:
+    query, tap = question.query, read.tap
+    statistics = layer_statistics(read.values, read.axis)
     asked: dict[str, object] = {}
     if query.channels:
-        asked["channels"] = list(channel_statistics(values))
+        of_each = channel_statistics(read.values, read.axis, statistics.histogram)
+        asked["channels"] = [of_each[channel] for channel in _numbered(question, len(of_each), tap)]
     if query.values:
-        asked["values"] = _finite(values)
-    links = MapLinks(png=_link(url, [layer], "png"), npz=_link(url, [layer], "npz"))
-    return LayerMaps(id=layer.id, kind=layer.kind, statistics=layer_statistics(values), links=links, **asked)
+        asked["values"] = _finite(read.picked(question.wanted))
+    links = MapLinks(png=_link(question, tap, "png"), npz=_link(question, tap, "npz"))
+    return LayerMaps(**_names(tap), statistics=statistics, links=links, **asked)
 
 
-def _link(url: str, chosen: Sequence[Layer], answer_format: str) -> str:
-    query = urlencode({"layers": ",".join(layer.id for layer in chosen), "format": answer_format}, safe=",")
-    return f"{url}/feature-maps?{query}"
+def _numbered(question: _Question, count: int, tap: Tap) -> Sequence[int]:
+    """The channels that are asked for by number, else all."""
+    if question.wanted is None or isinstance(question.wanted, str):
+        return range(count)
+    require_channels(question.wanted, count, tap.layer.id)
+    return question.wanted
+
+
+def _together(question: _Question, images: Sequence[Sequence[LayerStatistics]]) -> list[LayerTogether]:
+    of_taps = zip(question.reader.taps, zip(*images, strict=True), strict=True) if images else ()
+    return [LayerTogether(**_names(tap), statistics=together(of_tap)) for tap, of_tap in of_taps]
+
+
+def _names(tap: Tap) -> dict[str, Any]:
+    return {
+        "id": tap.layer.id,
+        "kind": tap.layer.kind,
+        "activation": tap.activation,
+        "name": tap.name,
+        "tensor": tap.tensor,
+    }
+
+
+def _link(question: _Question, tap: Tap, answer_format: str) -> str:
+    return question_url(question.address, FeatureMapsQuery(), **of_tap(tap), format=answer_format)
 
 
 def _finite(values: np.ndarray) -> list[object]:
@@ -136,10 +201,47 @@ def _finite(values: np.ndarray) -> list[object]:
     return list(objects.tolist())
 
 
-def _refuse_too_many_numbers(chosen: Sequence[Layer], maps: Maps, url: str) -> None:
-    count = sum(values.size for values in maps.values())
-    if count > MAX_JSON_NUMBERS:
-        raise AnswerTooLargeError(
-            f"{count:,} numbers are too many for JSON, which may hold {MAX_JSON_NUMBERS:,}",
-            f"POST the image to {_link(url, chosen, 'npz')}, or name fewer layers",
-        )
+def _overlay(question: _Question, read: Read, scale: Scale) -> Overlay:
+    network, query = question.reader.network, question.query
+    pixels = network.received(question.images[0][1], question.reader.limits)
+    title = f"{question.title}: {read.tap.name}"
+    return picture_over_image(network, read, pixels, scale, question.wanted, smooth=query.smooth, title=title)
+
+
+def _scale(query: FeatureMapsQuery, found: Sequence[Sequence[Read]]) -> Scale:
+    if query.low is not None and query.high is not None:
+        return Range(query.low, query.high)
+    if query.scale == "shared":
+        return shared_range([one.maps for read in found for one in read])
+    return query.scale
+
+
+def _require_text(question: _Question, read: Sequence[Read]) -> None:
+    query = question.query
+    question.limits.require_text(read, question.wanted, values=query.values, channels=query.channels)
+
+
+def _require_bytes(question: _Question, read: Sequence[Read]) -> None:
+    question.limits.require_bytes(read, question.wanted)
+
+
+def _anything(_read: Sequence[Read]) -> None:
+    """A picture of one layer is never too large: it has pages."""
+
+
+def _require_one(question: _Question, what: str) -> Tap:
+    """The only place, where the form shows no more than one layer of one image."""
+    tap = _only_tap(question, what)
+    if len(question.images) != 1:
+        raise InvalidParameterError("overlay", "true", f"{what} shows one image, and these are {len(question.images)}")
+    return tap
+
+
+def _only_tap(question: _Question, what: str) -> Tap:
+    found = question.reader.taps
+    if len(found) != 1:
+        first = question_url(question.address, question.query, **of_tap(found[0]))
+        names = ", ".join([tap.name for tap in found[:4]] + ["..."] * (len(found) > 4))
+        remedy = f"{what} shows one layer and this means {len(found)} ({names}): POST to {first}"
+        raise InvalidParameterError("layers", question.query.layers, remedy)
+    return found[0]

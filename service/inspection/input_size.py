@@ -74,7 +74,7 @@ def spatial_axes(value: onnx.ValueInfoProto, layers: Sequence[Layer]) -> tuple[i
     origins = {value.name: tuple(range(len(dims)))}
     for layer in layers:
         origin = origins.get(layer.inputs[0]) if layer.inputs else None
-        if origin is None:
+        if not origin:
             continue
         if layer.kind in _WINDOWED:
             return origin[2:]

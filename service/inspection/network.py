@@ -77,7 +77,7 @@ class Network:
         The batch axis stays, with 1 entry, also where the file has fixed a larger batch.
         """
         copies = self.file.input.batch or 1
-        found = self._run(tensors, np.repeat(image[None], copies, axis=0))
+        found = self._run(tensors, image[None] if copies == 1 else np.repeat(image[None], copies, axis=0))
         return {name: _first(values, copies) for name, values in found.items()}
 
     def rows(self, tensor: str, batch: InputBatch) -> np.ndarray:

@@ -19,6 +19,7 @@ from onnxruntime import InferenceSession
 
 from service.errors import InvalidParameterError, UnknownLayerError, UnsupportedModelError, shown
 from service.inspection import stopping
+from service.inspection.turns import Turns
 
 # An estimate of the threads, arena and graph of a session that holds next to no weights; ONNX Runtime keeps the
 # weights twice, as read and packed for its kernels.
@@ -36,6 +37,7 @@ class Part:
 
     session: InferenceSession
     tensors: tuple[str, ...]
+    turns: Turns
 
     def run(self, feed: Feed) -> dict[str, np.ndarray]:
         """The tensors in the file's own types; what `feed` holds beyond the part's inputs is left out.
@@ -44,7 +46,9 @@ class Part:
         """
         needed = {value.name: feed[value.name] for value in self.session.get_inputs() if value.name in feed}
         try:
-            values = self.session.run(list(self.tensors), needed, stopping.run_options())
+            with self.turns:
+                stopping.check()
+                values = self.session.run(list(self.tensors), needed, stopping.run_options())
         except Exception as error:  # ONNX Runtime has one exception type for each of its status codes
             stopping.check()
             raise _cannot_run(self.tensors, error) from error
@@ -56,12 +60,14 @@ class PrefixSessions:
 
     `create` makes a session of a serialized model. `max_bytes` bounds the estimated memory of the kept sessions:
     twice the serialized prefix and 4 MiB each. One larger than that serves its request and is not kept.
+    Runs take turns, so that together they never use more than one run's threads.
     """
 
     def __init__(self, create: Callable[[bytes], InferenceSession], max_bytes: int) -> None:
         self._create = create
         self._max_bytes = max_bytes
         self._lock = Lock()
+        self._turns = Turns()
         self._sessions: OrderedDict[_Key, Future[InferenceSession]] = OrderedDict()
         self._bytes: dict[_Key, int] = {}
 
@@ -95,7 +101,7 @@ class PrefixSessions:
         """
         types = frozenset((name, str(values.dtype), values.shape) for name, values in (given or {}).items())
         session = self._session((digest, frozenset(tensors), types, any_rows), model)
-        return Part(session, tuple(sorted(set(tensors))))
+        return Part(session, tuple(sorted(set(tensors))), self._turns)
 
     @property
     def kept_bytes(self) -> int:

@@ -125,10 +125,10 @@ def test_large_maps_are_paged_by_pixels() -> None:
 def test_tiles_are_one_pixel_apart_and_the_layout_is_near_square() -> None:
     picture = grid(np.ones((96, 55, 55), np.float32))
     pixels = colours(picture)
-    assert (picture.legend.columns, pixels.shape) == (10, (559, 559, 3))
-    assert (pixels[55] == GUTTER).all()
-    assert (pixels[54, 54] != GUTTER).any()
-    assert (pixels[504:, 6 * 56 :] == GUTTER).all()  # no channel 96
+    assert (picture.legend.columns, pixels.shape) == (10, (1109, 1109, 3))
+    assert (pixels[110] == GUTTER).all()
+    assert (pixels[109, 109] != GUTTER).any()
+    assert (pixels[999:, 6 * 111 :] == GUTTER).all()  # no channel 96
 
 
 def test_a_dense_layer_is_a_grid_of_single_squares() -> None:

@@ -151,7 +151,7 @@ def test_cam_is_autograds_grad_cam_of_the_averaged_layer(pooled: Made, index: in
 
 def test_the_mean_of_a_cam_and_the_bias_are_the_score(pooled: Made) -> None:
     evidence = attribution.by_cam(case(pooled, index=2))
-    bias = pooled.module.get_submodule("fc").bias[2].item()  # type: ignore[index, union-attr]
+    bias = pooled.module.get_submodule("fc").bias[2].item()  # type: ignore[index]
     assert evidence.values.mean() + bias == pytest.approx(pooled.scores(picture())[0, 2], rel=1e-4)
 
 
