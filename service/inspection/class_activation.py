@@ -160,7 +160,7 @@ def class_activation(
         version=version,
         method=evidence.method,
         because=evidence.because,
-        formula=f"relu({evidence.formula})" if relu else evidence.formula,
+        formula=f"{evidence.formula}; then what is below zero is cut off" if relu else evidence.formula,
         layer=evidence.layer and evidence.layer.id,
         explained=_explained(case, evidence),
         class_specific=evidence.method != "eigen",

@@ -133,11 +133,11 @@ def test_a_network_that_averages_one_map_per_class_shows_that_map() -> None:
 def test_a_head_that_only_looks_pooled_is_not_taken_for_one() -> None:
     nodes = [
         helper.make_node("Conv", ["image", "conv.weight"], ["maps"], pads=[1] * 4),
-        helper.make_node("AveragePool", ["maps"], ["pool"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("AveragePool", ["maps"], ["pool"], kernel_shape=[4, 4], strides=[8, 8]),
         helper.make_node("Flatten", ["pool"], ["flat"]),
         helper.make_node("Gemm", ["flat", "dense.weight"], ["scores"], transB=1),
     ]
-    weights = {"conv.weight": (6, 3, 3, 3), "dense.weight": (4, 24)}
+    weights = {"conv.weight": (6, 3, 3, 3), "dense.weight": (4, 6)}
     network = opened(networks.network(nodes, {"image": ("batch", 3, 8, 8)}, ["scores"], weights=weights))
     assert answer(network)["method"] == "grad-cam"
     with pytest.raises(InvalidParameterError, match="ask for method=grad-cam"):
