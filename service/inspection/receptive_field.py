@@ -69,6 +69,14 @@ def through_padding(field: ReceptiveField, begin: int) -> ReceptiveField:
     return replace(field, low=field.low - field.jump * begin, high=field.high - field.jump * begin)
 
 
+def through_repetition(field: ReceptiveField, begin: int, end: int) -> ReceptiveField:
+    """Where padding repeats the border's pixels: units near an edge see up to so many positions further inside."""
+    if begin <= 0 and end <= 0:
+        return field
+    low, high = field.low - field.jump * max(end, 0), field.high + field.jump * max(begin, 0)
+    return replace(field, low=low, high=high, exact=False)
+
+
 def through_resize(
     field: ReceptiveField, scale: Fraction, mode: str, coordinates: str, nearest_mode: str
 ) -> ReceptiveField | None:
@@ -80,6 +88,11 @@ def through_resize(
     # Positions are multiples of 1 / grain, and a neighbour at the very end of the reach is read on one side only.
     grain = 2 * scale.numerator
     down, up = (max(r - Fraction(1, grain), Fraction(0)) for r in reach)
+    if mode == "nearest":
+        # A position outside the input is moved to its border: half_pixel starts and ends at most half a position
+        # outside, asymmetric ends less than one outside.
+        outside = Fraction(1, 2) if coordinates == "half_pixel" else max(1 - 1 / scale, Fraction(0))
+        down, up = max(down, outside), max(up, outside if coordinates == "half_pixel" else Fraction(0))
     return ReceptiveField(
         low=field.low + field.jump * (offset - down),
         high=field.high + field.jump * (offset + up),

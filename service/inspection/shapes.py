@@ -3,22 +3,31 @@
 Runs nothing and copies no large weight. What cannot be inferred stays unknown; no file is opened.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import cast
 
+import numpy as np
 import onnx
 from google.protobuf.message import Error as ProtobufError
 from onnx.checker import ValidationError
 from onnx.defs import has
-from onnx.helper import make_tensor, make_tensor_value_info, tensor_dtype_to_np_dtype
+from onnx.helper import make_node, make_tensor, make_tensor_value_info, tensor_dtype_to_np_dtype
+from onnx.numpy_helper import from_array
 from onnx.shape_inference import InferenceError, infer_shapes
 
+from service.inspection import stopping
 from service.inspection.constants import image_inputs, opset_of
+from service.inspection.inference_gaps import corrected, is_doubtful
 from service.inspection.input_size import Dims, Picture
+from service.inspection.runtime_sizes import with_runtime_sizes
+from service.inspection.size_arithmetic import Sizes
 
 # Shape inference reads the values of small tensors only (a Reshape's shape, a Resize's scales).
 _MAX_READ_ELEMENTS = 64
+# Each round makes the sizes known that the next one's arithmetic may start from.
+_MAX_ROUNDS = 64
 _FIRST_AXIS = make_tensor("fovea.first_axis", onnx.TensorProto.INT64, [1], [0])
 
 
@@ -49,8 +58,7 @@ UNKNOWN = TensorType(None, 0)
 
 def known_sizes(dims: Dims | None) -> tuple[int, ...] | None:
     """The sizes where all of them are known, else None."""
-    known = tuple(size for size in dims or () if size is not None)
-    return known if dims is not None and len(known) == len(dims) else None
+    return None if dims is None or None in dims else cast("tuple[int, ...]", dims)
 
 
 def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, TensorType]:
@@ -62,7 +70,86 @@ def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, T
     types = _inferred(bare)
     if opset_of(model) >= 13 and _readable_for_inference(bare.graph, types):
         types = _inferred(bare)
+    for _ in range(_MAX_ROUNDS):
+        stopping.check()
+        known = {name: sizes for name, each in types.items() if (sizes := known_sizes(each.dims))}
+        if not (
+            _with_gaps_closed(bare.graph, types)
+            or with_runtime_sizes(bare.graph, known)
+            or _with_sizes_evaluated(bare.graph, types)
+        ):
+            break
+        types = _inferred(bare)
     return types | {t.name: TensorType(_weight_dims(t), t.data_type) for t in model.graph.initializer}
+
+
+def _with_gaps_closed(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
+    """Corrects the nodes that inference got wrong, but for those behind them: they wait for their inputs."""
+    outdated: set[str] = set()
+    for node in graph.node:
+        waits = not outdated.isdisjoint(node.input)
+        right = _right(node, types) if not waits and is_doubtful(node) else None
+        if right is not None:
+            node.CopyFrom(right)
+        if waits or right is not None:
+            outdated.update(node.output)
+    return bool(outdated)
+
+
+def _right(node: onnx.NodeProto, types: Mapping[str, TensorType]) -> onnx.NodeProto | None:
+    before, weight = (
+        known_sizes(types.get(name, UNKNOWN).dims)
+        for name in (node.input[0], node.input[-1 if len(node.input) < 2 else 1])
+    )
+    after = types.get(node.output[0], UNKNOWN).dims
+    return (
+        None
+        if before is None or weight is None or after is None
+        else corrected(node, weight[2:], before[2:], after[2:])
+    )
+
+
+def _with_sizes_evaluated(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
+    """Writes what the file computes about sizes into it as numbers, where inference got stuck; says whether it could."""
+    sizes = Sizes(graph, lambda name: types.get(name, UNKNOWN).dims)
+    written = {tensor.name for tensor in graph.initializer}
+    stuck = [node for node in graph.node if any(types.get(name, UNKNOWN).count is None for name in node.output if name)]
+    asked = dict.fromkeys(name for node in stuck for name in node.input if name and name not in written)
+    values = {name: value for name in asked if (value := sizes.value(name)) is not None}
+    for node in graph.node:
+        for at, name in enumerate(node.output):
+            if name in values:
+                node.output[at] = f"{name} (evaluated)"
+    graph.initializer.extend(from_array(np.ascontiguousarray(value), name) for name, value in values.items())
+    branches = _with_branches_taken(graph, [node for node in stuck if node.op_type == "If"], sizes)
+    return bool(values) or branches
+
+
+def _with_branches_taken(graph: onnx.GraphProto, conditionals: Sequence[onnx.NodeProto], sizes: Sizes) -> bool:
+    """Writes the branch of each If whose condition is known in its place (torch asks whether an axis is 1 long)."""
+    branches = {id(node): branch for node in conditionals if (branch := _branch(node, sizes)) is not None}
+    nodes = list(graph.node)
+    if branches:
+        del graph.node[:]
+    for node in nodes if branches else ():
+        branch = branches.get(id(node))
+        if branch is None:
+            graph.node.append(node)
+            continue
+        graph.initializer.extend(branch.initializer)
+        graph.node.extend(branch.node)
+        results = zip(branch.output, node.output, strict=True)
+        graph.node.extend(make_node("Identity", [inner.name], [outer]) for inner, outer in results)
+    return bool(branches)
+
+
+def _branch(node: onnx.NodeProto, sizes: Sizes) -> onnx.GraphProto | None:
+    condition = sizes.value(node.input[0])
+    bodies = {attribute.name: attribute.g for attribute in node.attribute}
+    body = (
+        None if condition is None or condition.size != 1 else bodies.get(("else", "then")[bool(condition)] + "_branch")
+    )
+    return body if body is not None and len(body.output) == len(node.output) else None
 
 
 def _inferred(model: onnx.ModelProto) -> dict[str, TensorType]:

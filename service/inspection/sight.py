@@ -17,6 +17,7 @@ from service.inspection.receptive_field import (
     ReceptiveField,
     joined,
     through_padding,
+    through_repetition,
     through_resize,
     through_transposed_window,
     through_window,
@@ -65,6 +66,8 @@ def _through(layer: Layer, inputs: Sequence[View], types: Mapping[str, TensorTyp
 
 def _joined(seen: Sequence[tuple[Sight, ...]]) -> View:
     """Several paths into one layer: each axis must be moved over by the same axis of the tensors, at the same step."""
+    if len(seen) == 1:
+        return seen[0]
     axes = [_joined_axis(sights) for sights in zip(*seen, strict=True)]
     found = tuple(sight for sight in axes if sight is not None)
     return found if len(found) == len(axes) else None
@@ -98,13 +101,19 @@ def _whole(_layer: Layer, view: View, _before: Dims, _after: Dims) -> View:
 def _windowed(layer: Layer, view: View, before: Dims, _after: Dims) -> View:
     sizes = known_sizes(before[2:])
     windows = None if sizes is None else sized_windows(layer, sizes)
-    if view is None or windows is None or [sight.axis for sight in view] != list(range(2 - len(before), 0)):
+    if view is None or windows is None:
         return None
     seen = []
-    for sight, (window, begin) in zip(view, ((sized.window, sized.padding[0]) for sized in windows), strict=True):
-        through = through_transposed_window if isinstance(window, TransposedWindow) else through_window
-        field = sight.field and through(sight.field, window.extent, window.stride, begin)
-        seen.append(replace(sight, field=field))
+    for sight in view:
+        if sight.field is None:  # whoever sees all of the image still does
+            seen.append(sight)
+            continue
+        if sight.axis is None or sight.axis < -len(windows):
+            return None
+        window = windows[sight.axis]
+        through = through_transposed_window if isinstance(window.window, TransposedWindow) else through_window
+        extent, stride = window.window.extent, window.window.stride
+        seen.append(replace(sight, field=through(sight.field, extent, stride, window.padding[0])))
     return tuple(seen)
 
 
@@ -199,12 +208,18 @@ def _padded(layer: Layer, view: View, before: Dims, _after: Dims) -> View:
     pads = layer.integers("pads")
     if view is None or pads is None or len(pads) != 2 * len(before) or "axes" in layer.settings:
         return None
-    return tuple(
-        s
-        if s.field is None or s.axis is None
-        else replace(s, field=through_padding(s.field, pads[s.axis + len(before)]))
-        for s in view
-    )
+    mode = str(layer.settings.get("mode", "constant"))
+    if mode not in _REPEATS:
+        return None
+    seen = []
+    for sight in view:
+        if sight.field is None or sight.axis is None:
+            seen.append(sight)
+            continue
+        begin, end = pads[sight.axis + len(before)], pads[sight.axis]
+        field = through_padding(sight.field, begin)
+        seen.append(replace(sight, field=through_repetition(field, _REPEATS[mode] * begin, _REPEATS[mode] * end)))
+    return tuple(seen)
 
 
 def _resized(layer: Layer, view: View, before: Dims, after: Dims) -> View:
@@ -228,18 +243,38 @@ def _resized(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     return tuple(seen) or None
 
 
-def _selected(layer: Layer, view: View, before: Dims, after: Dims) -> View:
-    """Slices, splits, gathers and concatenations of channels: axes that move over the image must stay as they are."""
+def _selected(_layer: Layer, view: View, before: Dims, after: Dims) -> View:
+    """Splits, gathers and concatenations of channels: axes that move over the image must stay as they are."""
     if view is None or len(before) != len(after):
         return None
-    if any(step < 0 for step in layer.integers("steps") or ()):
-        turned = {axis % len(before) - len(before) for axis in layer.integers("axes") or range(len(before))}
-    else:
-        turned = set()
-    moving = [sight.axis for sight in view if sight.axis is not None]
-    return view if all(before[axis] == after[axis] and axis not in turned for axis in moving) else None
+    return view if all(before[s.axis] == after[s.axis] for s in view if s.axis is not None) else None
 
 
+def _sliced(layer: Layer, view: View, before: Dims, after: Dims) -> View:
+    """A crop, or every n-th position: a window of one position."""
+    starts, axes, steps = layer.integers("starts"), layer.integers("axes"), layer.integers("steps")
+    if starts is None or view is None:
+        return None if any(step < 0 for step in steps or ()) else _selected(layer, view, before, after)
+    axes = axes or tuple(range(len(starts)))
+    cuts = {
+        axis % len(before) - len(before): cut
+        for axis, *cut in zip(axes, starts, steps or (1,) * len(axes), strict=False)
+    }
+    seen = []
+    for sight in view:
+        if sight.field is None or sight.axis not in cuts:
+            seen.append(sight)
+            continue
+        size, (start, step) = before[sight.axis], cuts[sight.axis]
+        if size is None or step < 1:
+            return None
+        begin = min(max(start + size if start < 0 else start, 0), size)
+        seen.append(replace(sight, field=through_window(sight.field, 1, step, -begin)))
+    return tuple(seen)
+
+
+# How many positions away a padding reads that does not hold zeros, per position that it is wide.
+_REPEATS: Mapping[str, int] = {"constant": 0, "edge": 1, "reflect": 2}
 _POINTWISE = (
     "relu leaky_relu prelu elu selu celu gelu mish sigmoid hard_sigmoid tanh softplus softsign hard_swish swish clip "
     "thresholded_relu erf exp log sqrt abs neg pow reciprocal floor ceil round sign min max mean identity cast dropout "
@@ -254,10 +289,11 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffled_pixels),
     **dict.fromkeys(("reshape", "flatten"), _reshaped),
     **dict.fromkeys(("reduce_mean", "reduce_max", "reduce_sum", "reduce_l2", "reduce_min"), _reduced),
-    **dict.fromkeys(("slice", "split", "gather", "concat", "glu"), _selected),
+    **dict.fromkeys(("split", "gather", "concat", "glu"), _selected),
     **dict.fromkeys(("softmax", "log_softmax", "layer_norm", "rms_norm", "softmin"), _normalized),
     "dense": _dense,
     "transpose": _transposed,
     "pad": _padded,
+    "slice": _sliced,
     "resize": _resized,
 }
