@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from service import __version__
 from service.api import (
     calculator,
+    class_activation,
     classify,
     compare,
     feature_maps,
@@ -103,6 +104,7 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         filters.router,
         unit.router,
         live_statistics.router,
+        class_activation.router,
     )
     describe_problems(app)
     return app

@@ -195,6 +195,16 @@ class NotAClassifierError(InvalidInputError):
         )
 
 
+class TooManyPassesError(InvalidInputError):
+    """Refused before it began, since it could not end in time."""
+
+    code = "too_many_passes"
+
+    def __init__(self, passes: int, seconds_each: float, seconds_left: float, limit: int, remedy: str) -> None:
+        estimate = f"{passes:,} passes of {1000 * seconds_each:.3g} ms take {passes * seconds_each:.1f} s"
+        super().__init__(f"{estimate}; there are {max(0.0, seconds_left):.1f} s and at most {limit:,} passes", remedy)
+
+
 class InspectionEndedError(InvalidInputError):
     """The process that answers such questions ended over this one: more memory than there is, or a crash."""
 

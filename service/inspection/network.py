@@ -20,7 +20,7 @@ from service.inspection.graph_size import MAX_NODES, refuse_too_many_nodes
 from service.inspection.input_size import picture as picture_input
 from service.inspection.layer_shapes import shapes_of
 from service.inspection.layer_table import LayerShapes
-from service.inspection.prefix_sessions import PrefixSessions
+from service.inspection.prefix_sessions import Feed, Part, PrefixSessions
 from service.inspection.selection import selected
 from service.inspection.shapes import tensor_types
 from service.inspection.sight import View, views
@@ -100,6 +100,10 @@ class Network:
         if sum(map(len, parts)) != len(batch):
             raise InvalidParameterError("layer", tensor, "it has no row per image")
         return np.concatenate(parts)
+
+    def part(self, tensors: Sequence[str], given: Feed | None = None, *, any_rows: bool = False) -> Part:
+        """What computes the tensors from the image, or from other tensors: see `PrefixSessions.part`."""
+        return self.sessions.part(self.file.sha256, self.file.model, tensors, given, any_rows=any_rows)
 
     def _run(self, tensors: Sequence[str], batch: InputBatch) -> Mapping[str, np.ndarray]:
         return self.sessions.run(self.file.sha256, self.file.model, tensors, {self.file.input.name: batch})
