@@ -65,7 +65,13 @@ def _transposed_windows(node: onnx.NodeProto, kernel: Sequence[int]) -> list[Tra
     axes = len(kernel)
     ones, zeros = [1] * axes, [0] * axes
     asked = lists["output_shape"][-axes:]
-    columns = (kernel, lists.get("strides") or ones, lists.get("dilations") or ones, lists.get("output_padding") or zeros, asked)
+    columns = (
+        kernel,
+        lists.get("strides") or ones,
+        lists.get("dilations") or ones,
+        lists.get("output_padding") or zeros,
+        asked,
+    )
     if any(len(column) != axes for column in columns):
         return None
     upper = any(each.name == "auto_pad" and each.s == b"SAME_UPPER" for each in node.attribute)

@@ -86,9 +86,16 @@ def _with_one_corrected(graph: onnx.GraphProto, types: Mapping[str, TensorType])
 
 
 def _right(node: onnx.NodeProto, types: Mapping[str, TensorType]) -> onnx.NodeProto | None:
-    before, weight = (known_sizes(types.get(name, UNKNOWN).dims) for name in (node.input[0], node.input[-1 if len(node.input) < 2 else 1]))
+    before, weight = (
+        known_sizes(types.get(name, UNKNOWN).dims)
+        for name in (node.input[0], node.input[-1 if len(node.input) < 2 else 1])
+    )
     after = types.get(node.output[0], UNKNOWN).dims
-    return None if before is None or weight is None or after is None else corrected(node, weight[2:], before[2:], after[2:])
+    return (
+        None
+        if before is None or weight is None or after is None
+        else corrected(node, weight[2:], before[2:], after[2:])
+    )
 
 
 def _with_sizes_evaluated(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
@@ -128,7 +135,9 @@ def _with_branches_taken(graph: onnx.GraphProto, conditionals: Sequence[onnx.Nod
 def _branch(node: onnx.NodeProto, sizes: Sizes) -> onnx.GraphProto | None:
     condition = sizes.value(node.input[0])
     bodies = {attribute.name: attribute.g for attribute in node.attribute}
-    body = None if condition is None or condition.size != 1 else bodies.get(("else", "then")[bool(condition)] + "_branch")
+    body = (
+        None if condition is None or condition.size != 1 else bodies.get(("else", "then")[bool(condition)] + "_branch")
+    )
     return body if body is not None and len(body.output) == len(node.output) else None
 
 

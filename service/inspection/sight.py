@@ -222,7 +222,10 @@ def _sliced(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     if starts is None or view is None:
         return None if any(step < 0 for step in steps or ()) else _selected(layer, view, before, after)
     axes = axes or tuple(range(len(starts)))
-    cuts = {axis % len(before) - len(before): cut for axis, *cut in zip(axes, starts, steps or (1,) * len(axes), strict=False)}
+    cuts = {
+        axis % len(before) - len(before): cut
+        for axis, *cut in zip(axes, starts, steps or (1,) * len(axes), strict=False)
+    }
     seen = []
     for sight in view:
         if sight.field is None or sight.axis not in cuts:

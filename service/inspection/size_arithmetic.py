@@ -129,7 +129,9 @@ def _slice(inputs: Sequence[Any], settings: Settings) -> Any:
     else:
         starts, ends, axes, steps = [None if i is None else i.tolist() for i in [*inputs[1:], None, None][:4]]
     parts = [slice(None)] * inputs[0].ndim
-    for axis, start, end, step in zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True):
+    for axis, start, end, step in zip(
+        axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True
+    ):
         # ONNX writes "to the very beginning" as a number far below zero, which numpy clamps in the same way.
         parts[axis] = slice(start, end, step)
     return inputs[0][tuple(parts)]

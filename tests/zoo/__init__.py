@@ -117,7 +117,10 @@ def free_sizes(name: str) -> dict[str, int]:
 def feeds(session: Any, image: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """The image for the first input; zeros for those that an exporter has left over."""
     image_input, *others = session.get_inputs()
-    left_over = {each.name: np.zeros([size if isinstance(size, int) else 1 for size in each.shape], np.float32) for each in others}
+    left_over = {
+        each.name: np.zeros([size if isinstance(size, int) else 1 for size in each.shape], np.float32)
+        for each in others
+    }
     dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16}.get(image_input.type, np.float32)
     return {image_input.name: image.astype(dtype)} | left_over
 

@@ -8,7 +8,6 @@ from math import ceil, floor
 from service.inspection.layer_table import LayerRow
 
 
-
 def evaluated(row: LayerRow) -> list[int]:
     return [evaluate(formula.split(" = ")[0]) for formula in row.formula if " = " in formula]
 
@@ -20,6 +19,7 @@ def stated(row: LayerRow) -> list[int]:
 
 def evaluate(text: str) -> int:
     """Numbers, + - * / and floor and ceil, exact: such as `floor((27 + 2*2 - 5)/1) + 1`."""
+
     def value(node: ast.expr) -> Fraction:
         match node:
             case ast.Constant(value=int(number)):

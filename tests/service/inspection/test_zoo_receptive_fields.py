@@ -92,7 +92,9 @@ def changed(picture: Array, axis: int, pixel: int) -> Array:
 
 
 def chosen(size: int, name: str) -> Iterator[int]:
-    yield from range(size) if name in _WHOLE else sorted(np.random.default_rng(1).choice(size, _FEW, replace=False).tolist())
+    yield from (
+        range(size) if name in _WHOLE else sorted(np.random.default_rng(1).choice(size, _FEW, replace=False).tolist())
+    )
 
 
 def image_axes(name: str) -> tuple[int, int]:

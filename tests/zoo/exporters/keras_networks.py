@@ -115,7 +115,8 @@ def _make(name: str, recipe: Recipe) -> None:
         exported,
         name,
         family=recipe.family,
-        source=f"keras {version('keras')}" + (" (written here with its layers)" if callable(globals().get(name[6:])) else ""),
+        source=f"keras {version('keras')}"
+        + (" (written here with its layers)" if callable(globals().get(name[6:])) else ""),
         exporter=f"tf2onnx {version('tf2onnx')}" if recipe.exporter == "tf2onnx" else writer,
         input_shape=shape,
         output_shapes=[(1, *network.output_shape[1:])],
@@ -180,7 +181,9 @@ def _folded(network: Any, exported: onnx.ModelProto) -> Iterator[dict[str, Any]]
     before = [(norm.input._keras_history.operation, norm) for norm in norms]  # noqa: SLF001
     linear = keras.activations.linear
     convs = (keras.layers.Conv2D, keras.layers.SeparableConv2D)
-    folded = [norm for layer, norm in before if isinstance(layer, convs) and not layer.use_bias and layer.activation is linear]
+    folded = [
+        norm for layer, norm in before if isinstance(layer, convs) and not layer.use_bias and layer.activation is linear
+    ]
     if not folded or any(node.op_type == "BatchNormalization" for node in exported.graph.node):
         return
     yield {

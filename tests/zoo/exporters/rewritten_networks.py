@@ -45,7 +45,12 @@ Rewriting = tuple[str, str, str, Callable[[onnx.ModelProto], onnx.ModelProto]]
 
 def _rewritings(runtime: str) -> Iterator[Rewriting]:
     yield "resnet20_qdq", "resnet20_cifar", f"{runtime} quantize_static QDQ", lambda m: quantized(m, QuantFormat.QDQ)
-    yield "resnet20_qoperator", "resnet20_cifar", f"{runtime} quantize_static QOperator", lambda m: quantized(m, QuantFormat.QOperator)
+    yield (
+        "resnet20_qoperator",
+        "resnet20_cifar",
+        f"{runtime} quantize_static QOperator",
+        lambda m: quantized(m, QuantFormat.QOperator),
+    )
     yield "paddle_lenet_dynamic", "paddle_lenet", f"{runtime} quantize_dynamic", dynamic
     yield "mobilenet_v2_slim", "mobilenet_v2", f"onnxslim {version('onnxslim')}", onnxslim.slim
     yield "convnext_half", "convnext", f"{runtime} transformers.float16", convert_float_to_float16

@@ -83,8 +83,9 @@ def _transformers() -> Iterator[tuple[str, Recipe]]:
     yield "resnet18", resnet18
     yield "resnet18_unfolded", replace(resnet18, options={"optimize": False})
     yield "resnet18_free_size", replace(resnet18, size=(3, 96, 64), options=free)
-    yield "resnet50_small", of(
-        "ResNet", 64, "ResNetForImageClassification", hidden_sizes=[64, 128, 256, 512], embedding_size=16
+    yield (
+        "resnet50_small",
+        of("ResNet", 64, "ResNetForImageClassification", hidden_sizes=[64, 128, 256, 512], embedding_size=16),
     )
     yield "regnet_y", of(
         "RegNet", 64, "RegNetForImageClassification",
@@ -96,25 +97,87 @@ def _transformers() -> Iterator[tuple[str, Recipe]]:
         "EfficientNet", 64, "EfficientNetForImageClassification", width_coefficient=1.0, depth_coefficient=1.0,
         hidden_dim=1280,
     )  # fmt: skip
-    yield "convnext", of("ConvNeXt", 64, "ConvNextForImageClassification", depths=[1, 1, 3, 1], hidden_sizes=[24, 48, 96, 192])
-    yield "convnext_v2", of("ConvNeXt", 64, "ConvNextV2ForImageClassification", depths=[1, 1, 3, 1], hidden_sizes=[24, 48, 96, 192])
+    yield (
+        "convnext",
+        of("ConvNeXt", 64, "ConvNextForImageClassification", depths=[1, 1, 3, 1], hidden_sizes=[24, 48, 96, 192]),
+    )
+    yield (
+        "convnext_v2",
+        of("ConvNeXt", 64, "ConvNextV2ForImageClassification", depths=[1, 1, 3, 1], hidden_sizes=[24, 48, 96, 192]),
+    )
     vit = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 128}
     yield "vit", of("Vision transformer", 64, "ViTForImageClassification", image_size=64, **vit)
     yield "deit", of("Vision transformer", 64, "DeiTForImageClassification", image_size=64, **vit)
-    yield "swin", of(
-        "Swin", 64, "SwinForImageClassification", image_size=64, embed_dim=24, depths=[2, 2], num_heads=[2, 4], window_size=4
+    yield (
+        "swin",
+        of(
+            "Swin",
+            64,
+            "SwinForImageClassification",
+            image_size=64,
+            embed_dim=24,
+            depths=[2, 2],
+            num_heads=[2, 4],
+            window_size=4,
+        ),
     )
-    yield "segformer", of("SegFormer", 64, "SegformerForSemanticSegmentation", depths=[1, 1, 1, 1], decoder_hidden_size=64)
-    yield "poolformer", of("PoolFormer", 64, "PoolFormerForImageClassification", depths=[1, 1, 2, 1], hidden_sizes=[32, 64, 96, 128])
+    yield (
+        "segformer",
+        of("SegFormer", 64, "SegformerForSemanticSegmentation", depths=[1, 1, 1, 1], decoder_hidden_size=64),
+    )
+    yield (
+        "poolformer",
+        of("PoolFormer", 64, "PoolFormerForImageClassification", depths=[1, 1, 2, 1], hidden_sizes=[32, 64, 96, 128]),
+    )
     yield "levit", of("LeViT", 64, "LevitForImageClassification", image_size=64)
     yield "mobilevit", of("MobileViT", 64, "MobileViTForImageClassification", hidden_sizes=[48, 64, 80])
     yield "mobilevit_v2_segmentation", of("MobileViT", 64, "MobileViTV2ForSemanticSegmentation", width_multiplier=0.5)
-    yield "bit", of("BiT", 64, "BitForImageClassification", hidden_sizes=[64, 128, 192, 256], depths=[1, 1, 2, 1], embedding_size=32, num_groups=8)
-    yield "focalnet", of("FocalNet", 64, "FocalNetForImageClassification", image_size=64, embed_dim=24, depths=[1, 1, 2, 1])
+    yield (
+        "bit",
+        of(
+            "BiT",
+            64,
+            "BitForImageClassification",
+            hidden_sizes=[64, 128, 192, 256],
+            depths=[1, 1, 2, 1],
+            embedding_size=32,
+            num_groups=8,
+        ),
+    )
+    yield (
+        "focalnet",
+        of("FocalNet", 64, "FocalNetForImageClassification", image_size=64, embed_dim=24, depths=[1, 1, 2, 1]),
+    )
     yield "van", of("VAN", 64, "VanForImageClassification", hidden_sizes=[16, 32, 64, 96], depths=[1, 1, 2, 1])
-    yield "pvt", of("PVT", 64, "PvtForImageClassification", image_size=64, hidden_sizes=[16, 32, 64, 96], depths=[1, 1, 2, 1], num_attention_heads=[1, 2, 4, 6])
-    yield "swiftformer", of("SwiftFormer", 64, "SwiftFormerForImageClassification", embed_dims=[24, 32, 48, 64], depths=[1, 1, 2, 1])
-    yield "yolos", of("DETR", 64, "YolosForObjectDetection", "logits", "pred_boxes", image_size=[64, 64], num_detection_tokens=10, **vit)
+    yield (
+        "pvt",
+        of(
+            "PVT",
+            64,
+            "PvtForImageClassification",
+            image_size=64,
+            hidden_sizes=[16, 32, 64, 96],
+            depths=[1, 1, 2, 1],
+            num_attention_heads=[1, 2, 4, 6],
+        ),
+    )
+    yield (
+        "swiftformer",
+        of("SwiftFormer", 64, "SwiftFormerForImageClassification", embed_dims=[24, 32, 48, 64], depths=[1, 1, 2, 1]),
+    )
+    yield (
+        "yolos",
+        of(
+            "DETR",
+            64,
+            "YolosForObjectDetection",
+            "logits",
+            "pred_boxes",
+            image_size=[64, 64],
+            num_detection_tokens=10,
+            **vit,
+        ),
+    )
     yield "dpt_depth", of(
         "DPT", 64, "DPTForDepthEstimation", "predicted_depth", image_size=64, backbone_out_indices=[0, 1, 2, 3],
         neck_hidden_sizes=[16, 32, 48, 64], fusion_hidden_size=32, **{**vit, "num_hidden_layers": 4},
@@ -123,7 +186,18 @@ def _transformers() -> Iterator[tuple[str, Recipe]]:
         "Swin2SR", 32, "Swin2SRForImageSuperResolution", "reconstruction", image_size=32, embed_dim=24, depths=[2, 2], num_heads=[2, 2],
         window_size=8, upscale=2,
     )  # fmt: skip
-    yield "hiera", of("Hiera", 64, "HieraForImageClassification", image_size=[64, 64], embed_dim=24, depths=[1, 1, 2, 1], num_heads=[1, 2, 4, 8])
+    yield (
+        "hiera",
+        of(
+            "Hiera",
+            64,
+            "HieraForImageClassification",
+            image_size=[64, 64],
+            embed_dim=24,
+            depths=[1, 1, 2, 1],
+            num_heads=[1, 2, 4, 8],
+        ),
+    )
     yield "upernet", Recipe("UPerNet", "transformers", _upernet, (3, 64, 64))
     yield "rt_detr", Recipe("DETR", "transformers", _rt_detr, (3, 64, 64))
 
@@ -192,7 +266,10 @@ def _pytorchcv() -> Iterator[tuple[str, Recipe]]:
     yield "erfnet", of("ERFNet", 64, "erfnet.erfnet_cityscapes", in_size=(64, 64))
     yield "unet", of("U-Net", 64, "unet.unet_cityscapes", new=True, in_size=(64, 64))
     yield "unet_old", of("U-Net", 64, "unet.unet_cityscapes", in_size=(64, 64))
-    yield "superpoint", Recipe("SuperPoint", "pytorchcv", partial(pytorchcv, "superpointnet.superpointnet"), (1, 64, 64), new=False)
+    yield (
+        "superpoint",
+        Recipe("SuperPoint", "pytorchcv", partial(pytorchcv, "superpointnet.superpointnet"), (1, 64, 64), new=False),
+    )
 
 
 def main(names: list[str]) -> None:
