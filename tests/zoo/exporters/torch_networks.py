@@ -266,10 +266,6 @@ def _pytorchcv() -> Iterator[tuple[str, Recipe]]:
     yield "erfnet", of("ERFNet", 64, "erfnet.erfnet_cityscapes", in_size=(64, 64))
     yield "unet", of("U-Net", 64, "unet.unet_cityscapes", new=True, in_size=(64, 64))
     yield "unet_old", of("U-Net", 64, "unet.unet_cityscapes", in_size=(64, 64))
-    yield (
-        "superpoint",
-        Recipe("SuperPoint", "pytorchcv", partial(pytorchcv, "superpointnet.superpointnet"), (1, 64, 64), new=False),
-    )
 
 
 def main(names: list[str]) -> None:
