@@ -17,6 +17,7 @@ from benchmarks import (
     accuracy_over_http,
     comparisons,
     hot_swap,
+    inspecting,
     latency,
     machine,
     many_models,
@@ -55,6 +56,7 @@ def _parts(folder: Path, rounds: int, seconds: int) -> Parts:
         "many": lambda: many_models.section(rounds, seconds + 1),
         "startup": lambda: startup.section(rounds),
         "swap": lambda: hot_swap.section(20 if rounds > 1 else 4),
+        "inspect": lambda: inspecting.section(networks.repository(), photograph(folder), rounds, 5 * seconds),
         "accuracy": accuracy_over_http.section,
     }
 

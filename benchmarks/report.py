@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Goal:
-    """What issue 3 asks for beside what was seen."""
+    """What was asked for beside what was seen."""
 
     what: str
     asked: str

@@ -15,7 +15,9 @@ from starlette.middleware import Middleware
 from service import __version__
 from service.api import (
     classify,
+    compare,
     feature_maps,
+    filters,
     health,
     inference_protocol,
     layer_shapes,
@@ -23,6 +25,9 @@ from service.api import (
     metrics,
     models,
     page,
+    received,
+    shift,
+    unit,
 )
 from service.api.departure import ClientDeparture
 from service.api.dependencies import Services, Workers, named_version
@@ -33,14 +38,14 @@ from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
 from service.engine.cells import Cells
 from service.engine.cpus import available_cpus
-from service.engine.devices import Device, chosen_device, open_session, refuse_two_runtimes
+from service.engine.devices import Device, chosen_device, refuse_two_runtimes
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
 from service.engine.statistics import Statistics
 from service.engine.trial import verdicts
 from service.engine.watching import Trial, Watcher
 from service.errors import ProviderUnavailableError
-from service.inspection.feature_maps import PrefixSessions
+from service.inspector.client import Inspector
 from service.settings import Settings
 
 log = logging.getLogger("fovea")
@@ -83,7 +88,17 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         inference_protocol.router,
     ):
         app.include_router(router)
-    _include_on_models(app, classify.router, feature_maps.router, layer_shapes.router)
+    _include_on_models(
+        app,
+        classify.router,
+        feature_maps.router,
+        received.router,
+        layer_shapes.router,
+        compare.router,
+        shift.router,
+        filters.router,
+        unit.router,
+    )
     describe_problems(app)
     return app
 
@@ -112,7 +127,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(following.join)  # a load under way ends first
     await asyncio.to_thread(services.scheduler.close)
     services.decoders.shutdown()
-    services.inspectors.shutdown()
+    await asyncio.to_thread(services.inspector.close)
 
 
 def _services(settings: Settings, workers: Workers, statistics: Statistics) -> Services:
@@ -130,13 +145,9 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
             max_waiting=settings.max_waiting_images,
             statistics=statistics,
         ),
-        # Feature maps always run on one CPU thread: they must never slow an answer in production.
-        prefix_sessions=PrefixSessions(
-            lambda model: open_session(model, Device("cpu", 1, "feature maps")), settings.prefix_cache_bytes
-        ),
+        inspector=Inspector(settings.prefix_cache_bytes),
         decoders=ThreadPoolExecutor(cpus, thread_name_prefix="decoder"),
         decoder_threads=cpus,
-        inspectors=ThreadPoolExecutor(1, thread_name_prefix="inspector"),
     )
 
 

@@ -13,3 +13,4 @@ Scores = Float32[np.ndarray, "batch classes"]
 Probabilities = Float32[np.ndarray, "batch classes"]
 ClassScores = Float[np.ndarray, " classes"]
 FeatureMaps = Float[np.ndarray, "channels height width"]
+SomeMaps = Float[np.ndarray, "_ _ _"]  # as FeatureMaps, where those of several layers are named in one call

@@ -18,6 +18,17 @@ class FoveaError(Exception):
         self.detail = detail
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross from process to process, and each class's __init__ takes what it likes."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[FoveaError], args: tuple[object, ...], attributes: dict[str, object]) -> FoveaError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
 
 def shown(value: object, limit: int = 64) -> str:
     """`repr` cut to `limit` characters, so that no answer and no log line grows with what a client sent."""
@@ -172,6 +183,18 @@ class NotAClassifierError(InvalidInputError):
         )
 
 
+class InspectionEndedError(InvalidInputError):
+    """The process that answers such questions ended over this one: more memory than there is, or a crash."""
+
+    code = "inspection_ended"
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(
+            f"looking into this network ended the process that does it, with code {exit_code}",
+            "ask for fewer layers or a smaller size; classify is not affected",
+        )
+
+
 # --- the service cannot answer now
 
 
@@ -183,6 +206,14 @@ class OverloadedError(FoveaError):
             f"{waiting} images are waiting, which takes {seconds:.1f} s", f"try again in {retry_after_seconds} s"
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+class InspectionBusyError(OverloadedError):
+    code = "inspection_busy"
+
+    def __init__(self, waiting: int) -> None:
+        FoveaError.__init__(self, f"{waiting} questions about networks are waiting", "try again in 1 s")
+        self.retry_after_seconds = 1
 
 
 class DeadlineExceededError(FoveaError):

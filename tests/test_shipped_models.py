@@ -143,7 +143,7 @@ def test_the_layers_of_the_version_in_8_bits_have_shapes_and_values(client: http
     assert all(row["output_shape"] and row["reason"] is None for row in table)
     asked = ",".join(row["id"] for row in table)
     files = {"file": png(examples("mnist", 1).images[0, :, :, 0].numpy())}
-    seen = client.post(f"{url}/feature-maps?layers={asked}", files=files).json()["layers"]
+    seen = client.post(f"{url}/feature-maps?layers={asked}", files=files).json()["results"][0]["layers"]
     assert [layer["id"] for layer in seen] == [row["id"] for row in table]
     assert all(layer["statistics"]["nan"] == 0 for layer in seen)
 

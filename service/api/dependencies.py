@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Path, Request
 
@@ -14,7 +14,7 @@ from service.engine.devices import Device
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
 from service.errors import DeadlineExceededError
-from service.inspection.feature_maps import PrefixSessions
+from service.inspector.client import Inspector
 from service.settings import Settings
 
 Result = TypeVar("Result")
@@ -38,10 +38,9 @@ class Services:
     device_problem: str | None
     registry: Registry
     scheduler: Scheduler
-    prefix_sessions: PrefixSessions
+    inspector: Inspector
     decoders: Executor
     decoder_threads: int
-    inspectors: Executor
 
     async def run(self, executor: Executor, work: Callable[[], Result]) -> Result:
         """Blocking work off the event loop; raises DeadlineExceededError after the request timeout."""
@@ -50,6 +49,11 @@ class Services:
             return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(executor, work), seconds)
         except TimeoutError:
             raise DeadlineExceededError(seconds) from None
+
+    async def ask(self, work: Callable[..., Result], *args: Any) -> Result:
+        """Work on the inside of networks, by the inspector: see `Inspector.ask`. Ends after the request timeout."""
+        answer: Result = await self.inspector.ask(work, *args, seconds=self.settings.request_timeout_seconds)
+        return answer
 
 
 async def services_of(request: Request) -> Services:

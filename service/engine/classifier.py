@@ -14,6 +14,7 @@ from service.engine.costs import Costs, doubling, measured
 from service.engine.devices import RUNTIME_ERRORS, Device
 from service.engine.model_file import ModelFile
 from service.engine.network_interface import Activation
+from service.engine.probabilities import probabilities
 from service.engine.runner import Runner, runners
 from service.engine.turn import Turn
 from service.errors import ModelFileError, ModelOutputInvalidError, NotAClassifierError, SmokeTestError, shown
@@ -61,9 +62,7 @@ class Classifier:
 
     def probabilities(self, scores: Scores) -> Probabilities:
         """Each row as probabilities in 0..1; a softmax row sums to 1. An output that already is one stays as it is."""
-        if self.activation is not None:
-            return scores
-        return softmax(scores / np.float32(self.file.metadata.temperature))
+        return probabilities(scores, self.activation, self.file.metadata.temperature)
 
     def feed(self, batch: InputBatch) -> dict[str, np.ndarray]:
         """The batch as the session takes it, filled up by repetition where only certain batch sizes are run."""
@@ -107,13 +106,6 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
         return tested
     warmed = replace(tested, costs=_warmed(tested, max_batch))
     return replace(warmed, alone=_runner_alone(warmed, max_batch))
-
-
-def softmax(logits: Scores) -> Probabilities:
-    # exp overflows float32 above 88; the softmax does not change when a row is shifted.
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
 
 
 def smoke_inputs(file: ModelFile) -> InputBatch:

@@ -6,7 +6,7 @@ from its shapes and listed in `metadata.assumed`.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -43,6 +43,7 @@ class ModelFile:
     input: ImageInput
     output: ClassOutput | None
     checksum_stated: bool
+    path: Path | None = None  # where these bytes were read; by now others may lie there
 
 
 def read(path: Path) -> ModelFile:
@@ -54,7 +55,7 @@ def read(path: Path) -> ModelFile:
         data = path.read_bytes()
     except OSError as error:
         raise CorruptModelError(f"the file cannot be read: {error.strerror}", "check its path and rights") from error
-    return from_bytes(data)
+    return replace(from_bytes(data), path=path)
 
 
 def from_bytes(data: bytes) -> ModelFile:

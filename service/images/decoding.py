@@ -108,6 +108,16 @@ def decode(data: bytes, limits: ImageLimits) -> Image.Image:
     return decode_for(None, data, limits).image
 
 
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Width and height of an image that `decode` takes, its EXIF orientation applied; reads the header only."""
+    name = image_format(data)
+    if name is None:
+        raise UnsupportedImageError(likeness(data), FORMATS)
+    opened = _opened(data, name)
+    width, height = opened.size
+    return (height, width) if exif_orientation(opened.info.get("exif")) in _SIDEWAYS else (width, height)
+
+
 def decode_for(purpose: Preprocessing | None, data: bytes, limits: ImageLimits) -> Decoded:
     """As `decode`, but with fewer pixels and without colours in a JPEG where the purpose would not see the difference.
 

@@ -1,181 +1,247 @@
-"""Any tensor inside a network at the cost of the nodes before it, from truncated copies of the model.
+"""What each layer saw of some images: as statistics, numbers, or one picture. Knows no HTTP."""
 
-Knows tensors by name, not layers; never touches the session that classifies.
-"""
-
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from threading import Lock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import onnx
-from onnxruntime import InferenceSession
 
-from service.errors import InvalidParameterError, UnknownLayerError, UnsupportedModelError, shown
+from service.errors import FoveaError, InvalidParameterError
+from service.images.colours import Range, Scale, shared_range
+from service.images.decoding import ImageLimits
+from service.images.overlay import Overlay
+from service.inspection.activations import Tap, scale_mates, taps
+from service.inspection.channels import Picked, picked, require_channels
+from service.inspection.forms import Reply, as_json, as_npy, as_npz, as_png
+from service.inspection.map_answers import (
+    ImageProblem,
+    LayerMaps,
+    LayerTogether,
+    MapLinks,
+    SeenImage,
+    SeenImages,
+)
+from service.inspection.map_limits import Address, Limits, of_tap, question_url
+from service.inspection.map_pictures import layer_picture, picture_over_image, several_pictures
+from service.inspection.map_query import FeatureMapsQuery
+from service.inspection.map_reading import Read, Reader, SentImage, read_all
+from service.inspection.network import Network
+from service.inspection.statistics import LayerStatistics, channel_statistics, layer_statistics, together
 
-# An estimate of the threads, arena and graph of a session that holds next to no weights; ONNX Runtime keeps the
-# weights twice, as read and packed for its kernels.
-_SESSION_BYTES = 4 * 2**20
-_COPIES_OF_WEIGHTS = 2
 
-_Key = tuple[str, frozenset[str]]
+@dataclass(frozen=True)
+class _Question:
+    """One request, ready to be answered in any form."""
 
-
-class PrefixSessions:
-    """Sessions of truncated models, the least recently used closed first. Thread-safe.
-
-    `create` makes a session of a serialized model. `max_bytes` bounds the estimated memory of the kept sessions:
-    twice the serialized prefix and 4 MiB each. One larger than that serves its request and is not kept.
-    """
-
-    def __init__(self, create: Callable[[bytes], InferenceSession], max_bytes: int) -> None:
-        self._create = create
-        self._max_bytes = max_bytes
-        self._lock = Lock()
-        self._sessions: OrderedDict[_Key, Future[InferenceSession]] = OrderedDict()
-        self._bytes: dict[_Key, int] = {}
-
-    def run(
-        self, digest: str, model: onnx.ModelProto, tensors: Sequence[str], feed: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        """The named tensors of `model` for `feed`; `digest` identifies the model. float16 comes as float32.
-
-        `feed` holds every input of the model; those the prefix does not need are left out. Values agree with a run of
-        the whole model to float32 rounding, because fewer nodes are fused. Raises UnknownLayerError for a name that is
-        no tensor of the graph and UnsupportedModelError where ONNX Runtime refuses the prefix or the feed.
-        The first request for a set of tensors builds its session: some 5 to 100 ms, once however many ask for it.
-        """
-        wanted = sorted(set(tensors) - set(feed))
-        given = {name: np.asarray(feed[name]) for name in tensors if name in feed}
-        found = self._computed(digest, model, wanted, feed) if wanted else {}
-        return {name: _as_float32((found | given)[name]) for name in tensors}
+    reader: Reader
+    images: Sequence[SentImage]
+    query: FeatureMapsQuery
+    address: Address
+    limits: Limits
+    wanted: Picked | None
 
     @property
-    def kept_bytes(self) -> int:
-        """The estimated memory of the sessions kept now; at most `max_bytes`."""
-        with self._lock:
-            return sum(self._bytes.values())
-
-    def _computed(
-        self, digest: str, model: onnx.ModelProto, wanted: list[str], feed: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        session = self._session((digest, frozenset(wanted)), model)
-        needed = {value.name: feed[value.name] for value in session.get_inputs() if value.name in feed}
-        try:
-            values = session.run(wanted, needed)
-        except Exception as error:  # ONNX Runtime has one exception type for each of its status codes
-            raise _cannot_run(wanted, error) from error
-        return dict(zip(wanted, map(_array, wanted, values), strict=True))
-
-    def _session(self, key: _Key, model: onnx.ModelProto) -> InferenceSession:
-        with self._lock:
-            waiting = self._sessions.get(key)
-            if waiting is None:
-                mine = self._sessions[key] = Future()
-            else:
-                self._sessions.move_to_end(key)
-        return self._built(key, model, mine) if waiting is None else waiting.result()
-
-    def _built(self, key: _Key, model: onnx.ModelProto, mine: Future[InferenceSession]) -> InferenceSession:
-        try:
-            serialized = prefix(model, sorted(key[1])).SerializeToString()
-            session = self._created(serialized, key)
-        except BaseException as error:
-            with self._lock:
-                del self._sessions[key]
-            mine.set_exception(error)
-            raise
-        mine.set_result(session)
-        self._keep(key, _SESSION_BYTES + _COPIES_OF_WEIGHTS * len(serialized))
-        return session
-
-    def _created(self, serialized: bytes, key: _Key) -> InferenceSession:
-        try:
-            return self._create(serialized)
-        except Exception as error:  # as in a run
-            raise _cannot_run(sorted(key[1]), error) from error
-
-    def _keep(self, key: _Key, size: int) -> None:
-        with self._lock:
-            self._bytes[key] = size
-            for oldest in list(self._sessions):
-                if sum(self._bytes.values()) <= self._max_bytes:
-                    return
-                if self._bytes.pop(oldest, None):
-                    del self._sessions[oldest]
+    def title(self) -> str:
+        return f"{self.address.model} {self.address.version}"
 
 
-def prefix(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
-    """The part of `model` that computes `tensors` and nothing else: they are its outputs, what they need its inputs.
+def feature_maps(
+    network: Network,
+    images: Sequence[SentImage],
+    query: FeatureMapsQuery,
+    image_limits: ImageLimits,
+    max_bytes: int,
+    address: Address,
+) -> Reply:
+    """The answer for some image files.
 
-    Output types are left to ONNX Runtime, so no shape inference is needed. Weights that are not needed are not copied.
-    Raises UnknownLayerError for a name that no input, weight or node output has.
+    Runs the network once for each image and only as far as the deepest layer asked for. JSON has a result or an error
+    for each image; in the other forms the first bad one is the answer. Raises AnswerTooLargeError with a URL that works
+    where the form asked for would be too large.
     """
-    needed, nodes = _ancestors(model.graph, tensors)
-    graph = onnx.GraphProto(name=model.graph.name or "prefix", node=nodes)
-    graph.initializer.extend(weight for weight in model.graph.initializer if weight.name in needed)
-    graph.sparse_initializer.extend(w for w in model.graph.sparse_initializer if w.values.name in needed)
-    graph.input.extend(value for value in model.graph.input if value.name in needed)
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
-    truncated = onnx.ModelProto(ir_version=model.ir_version, graph=graph)
-    truncated.opset_import.extend(model.opset_import)
-    truncated.functions.extend(model.functions)
-    return truncated
-
-
-def _ancestors(graph: onnx.GraphProto, tensors: Sequence[str]) -> tuple[set[str], list[onnx.NodeProto]]:
-    """The names that `tensors` depend on, themselves included, and the nodes between, in the graph's order."""
-    producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    known = producers.keys() | _sources(graph)
-    for name in tensors:
-        if name not in known:
-            raise UnknownLayerError(name, list(producers))
-    needed, kept, waiting = set(tensors), set[int](), list(tensors)
-    while waiting:
-        index = producers.get(waiting.pop())
-        if index is None or index in kept:
-            continue
-        kept.add(index)
-        new = set(_names_read(graph.node[index])) & known - needed
-        needed |= new
-        waiting += new
-    return needed, [graph.node[index] for index in sorted(kept)]
-
-
-def _sources(graph: onnx.GraphProto) -> set[str]:
-    names = {value.name for value in graph.input} | {weight.name for weight in graph.initializer}
-    return names | {weight.values.name for weight in graph.sparse_initializer}
-
-
-def _names_read(node: onnx.NodeProto) -> Iterator[str]:
-    """Inputs of a node and every name its If, Loop or Scan bodies mention: those may come from outside the body."""
-    yield from node.input
-    for body in _bodies(node):
-        yield from (value.name for value in body.output)
-        for inner in body.node:
-            yield from _names_read(inner)
-
-
-def _bodies(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
-
-
-def _array(name: str, value: object) -> np.ndarray:
-    if not isinstance(value, np.ndarray):
-        raise InvalidParameterError("layers", name, "it holds a sequence or a map; ask for a tensor")
-    return value
-
-
-def _as_float32(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32) if values.dtype == np.float16 else values
-
-
-def _cannot_run(tensors: Sequence[str], error: Exception) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"the graph up to {shown(', '.join(tensors))} cannot run: {shown(str(error), 200)}",
-        "ask for another layer, or check the file with: python -m service check",
+    _require_sense(query)
+    found = taps(network.selected(query.layers), network.layers, query.activation)
+    question = _Question(
+        reader=Reader(network, found, image_limits),
+        images=images,
+        query=query,
+        address=address,
+        limits=Limits(address, query, len(images), max_bytes),
+        wanted=None if query.channel is None else picked(query.channel),
     )
+    watch = question.reader.watch
+    with watch.phase("total"):
+        reply = _FORMS[query.format](question)
+    took = watch.milliseconds
+    packing = took.pop("total") - sum(took.values())
+    return replace(reply, took=took | {"packing": packing})
+
+
+def _require_sense(query: FeatureMapsQuery) -> None:
+    if query.overlay and query.format != "png":
+        raise InvalidParameterError("overlay", query.overlay, "it is a picture: ask for format=png")
+    if (query.low is None) != (query.high is None):
+        name, value = ("low", query.low) if query.high is None else ("high", query.high)
+        raise InvalidParameterError(name, value, "a range has two ends: give low and high")
+
+
+# --- one answer for each format
+
+
+def _json(question: _Question) -> Reply:
+    results = []
+    statistics: list[Sequence[LayerStatistics]] = []
+    for index, item in question.reader.inputs(question.images):
+        name = question.images[index][0]
+        if isinstance(item, FoveaError):
+            error = ImageProblem(code=item.code, detail=item.detail, remedy=item.remedy)
+            results.append(SeenImage(image=name, error=error))
+            continue
+        read = question.reader.read(item)
+        if not statistics:
+            _require_text(question, read)
+        layers = [_layer_maps(one, question) for one in read]
+        statistics.append([layer.statistics for layer in layers])
+        results.append(SeenImage(image=name, layers=layers))
+    answer: dict[str, object] = {"together": _together(question, statistics)} if len(question.images) > 1 else {}
+    about = question.address
+    return as_json(SeenImages(model=about.model, version=about.version, results=results, **answer), only_set=True)
+
+
+def _npz(question: _Question) -> Reply:
+    found = read_all(question.reader, question.images, lambda read: _require_bytes(question, read))
+    several = len(found) > 1
+    arrays = {
+        f"{index}.{one.tap.name}" if several else one.tap.name: one.picked(question.wanted)
+        for index, read in enumerate(found)
+        for one in read
+    }
+    return as_npz("feature-maps", arrays, question.limits.max_bytes)
+
+
+def _npy(question: _Question) -> Reply:
+    tap = _only_tap(question, "an npy")
+    found = read_all(question.reader, question.images, lambda read: _require_bytes(question, read))
+    arrays = [one.picked(question.wanted) for (one,) in found]
+    if len({array.shape for array in arrays}) > 1:
+        raise InvalidParameterError("format", "npy", "its shape differs between the images: ask for format=npz")
+    together = np.concatenate(arrays) if arrays[0].shape[:1] == (1,) else np.stack(arrays)
+    return as_npy(tap.name, together, question.limits.max_bytes)
+
+
+def _png(question: _Question) -> Reply:
+    query, shown = question.query, question.reader.taps
+    if query.overlay:
+        _require_one(question, "an overlay")
+    mates = [mate for tap in shown for mate in scale_mates(tap, question.reader.network.layers)]
+    reader = replace(question.reader, taps=[*shown, *(mates if query.scale == "shared" else [])])
+    found = read_all(reader, question.images, question.limits.require_bytes if len(shown) > 1 else _anything)
+    scale = _scale(query, found)
+    found = [read[: len(shown)] for read in found]
+    if query.overlay:
+        return as_png(_overlay(question, found[0][0], scale))
+    if len(shown) == len(found) == 1:
+        title = f"{question.title}: {shown[0].name}"
+        return as_png(layer_picture(found[0][0], scale, question.wanted, query.sort, query.page, title))
+    return as_png(several_pictures(found, scale, question.wanted, query.sort, query.page, question.title))
+
+
+_FORMS: Mapping[str, Callable[[_Question], Reply]] = {"json": _json, "npz": _npz, "npy": _npy, "png": _png}
+
+
+# --- what they are made of
+
+
+def _layer_maps(read: Read, question: _Question) -> LayerMaps:
+    query, tap = question.query, read.tap
+    statistics = layer_statistics(read.values, read.axis)
+    asked: dict[str, object] = {}
+    if query.channels:
+        of_each = channel_statistics(read.values, read.axis, statistics.histogram)
+        asked["channels"] = [of_each[channel] for channel in _numbered(question, len(of_each), tap)]
+    if query.values:
+        asked["values"] = _finite(read.picked(question.wanted))
+    links = MapLinks(png=_link(question, tap, "png"), npz=_link(question, tap, "npz"))
+    return LayerMaps(**_names(tap), statistics=statistics, links=links, **asked)
+
+
+def _numbered(question: _Question, count: int, tap: Tap) -> Sequence[int]:
+    """The channels that are asked for by number, else all."""
+    if question.wanted is None or isinstance(question.wanted, str):
+        return range(count)
+    require_channels(question.wanted, count, tap.layer.id)
+    return question.wanted
+
+
+def _together(question: _Question, images: Sequence[Sequence[LayerStatistics]]) -> list[LayerTogether]:
+    of_taps = zip(question.reader.taps, zip(*images, strict=True), strict=True) if images else ()
+    return [LayerTogether(**_names(tap), statistics=together(of_tap)) for tap, of_tap in of_taps]
+
+
+def _names(tap: Tap) -> dict[str, Any]:
+    return {
+        "id": tap.layer.id,
+        "kind": tap.layer.kind,
+        "activation": tap.activation,
+        "name": tap.name,
+        "tensor": tap.tensor,
+    }
+
+
+def _link(question: _Question, tap: Tap, answer_format: str) -> str:
+    return question_url(question.address, FeatureMapsQuery(), **of_tap(tap), format=answer_format)
+
+
+def _finite(values: np.ndarray) -> list[object]:
+    if np.isfinite(values).all():
+        numbers: list[object] = values.tolist()
+        return numbers
+    objects = values.astype(object)
+    objects[~np.isfinite(values)] = None
+    return list(objects.tolist())
+
+
+def _overlay(question: _Question, read: Read, scale: Scale) -> Overlay:
+    network, query = question.reader.network, question.query
+    pixels = network.received(question.images[0][1], question.reader.limits)
+    title = f"{question.title}: {read.tap.name}"
+    return picture_over_image(network, read, pixels, scale, question.wanted, smooth=query.smooth, title=title)
+
+
+def _scale(query: FeatureMapsQuery, found: Sequence[Sequence[Read]]) -> Scale:
+    if query.low is not None and query.high is not None:
+        return Range(query.low, query.high)
+    if query.scale == "shared":
+        return shared_range([one.maps for read in found for one in read])
+    return query.scale
+
+
+def _require_text(question: _Question, read: Sequence[Read]) -> None:
+    query = question.query
+    question.limits.require_text(read, question.wanted, values=query.values, channels=query.channels)
+
+
+def _require_bytes(question: _Question, read: Sequence[Read]) -> None:
+    question.limits.require_bytes(read, question.wanted)
+
+
+def _anything(_read: Sequence[Read]) -> None:
+    """A picture of one layer is never too large: it has pages."""
+
+
+def _require_one(question: _Question, what: str) -> Tap:
+    """The only place, where the form shows no more than one layer of one image."""
+    tap = _only_tap(question, what)
+    if len(question.images) != 1:
+        raise InvalidParameterError("overlay", "true", f"{what} shows one image, and these are {len(question.images)}")
+    return tap
+
+
+def _only_tap(question: _Question, what: str) -> Tap:
+    found = question.reader.taps
+    if len(found) != 1:
+        first = question_url(question.address, question.query, **of_tap(found[0]))
+        names = ", ".join([tap.name for tap in found[:4]] + ["..."] * (len(found) > 4))
+        remedy = f"{what} shows one layer and this means {len(found)} ({names}): POST to {first}"
+        raise InvalidParameterError("layers", question.query.layers, remedy)
+    return found[0]

@@ -12,31 +12,24 @@ import onnx
 
 from service.engine.model_metadata import ManifestLayer
 from service.errors import UnknownLayerError
-from service.inspection.constants import (
-    Constants,
-    Setting,
-    constants_of,
-    image_inputs,
-    opset_of,
-    read_tensors,
-    settings_of,
-    weight_names,
+from service.inspection.constants import Setting, image_inputs, weight_names
+from service.inspection.exporter_names import (
+    first,
+    inserted_by_tf2onnx,
+    layer_of_weight,
+    module_of,
+    scope_of,
+    telling_name,
 )
-from service.inspection.kinds import kind_of
-from service.inspection.layer_names import (
-    name_from_path,
-    name_from_scopes,
-    name_from_weight,
-    unique_aliases,
-    unique_ids,
-    url_safe,
-)
+from service.inspection.grouping import Grouped, grouped
+from service.inspection.kinds import PIXEL_ARITHMETIC
+from service.inspection.layer_names import unique_aliases, unique_ids, url_safe
+from service.inspection.steps import Step
 
-Stage = Literal["preprocessing", "network"]
+Stage = Literal["preprocessing", "network", "layout", "quantization"]
 
-_PREPROCESSING = frozenset(
-    {"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather", "dequantize_linear"}
-)
+_QUANTIZATION = frozenset({"quantize_linear", "dequantize_linear", "dynamic_quantize_linear"})
+_MULTIPLYING = frozenset({"conv", "transposed_conv", "dense"})
 
 
 @dataclass(frozen=True)
@@ -44,7 +37,8 @@ class Layer:
     """One layer. `inputs` are the tensors that depend on the image, `weights` those that do not, each in call order.
 
     The tensors of `outputs` hold its values, the first one is what people mean. `settings` are the attributes by
-    their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs.
+    their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs; a layer that the file writes
+    as several nodes has those of the standard operator. `folded` are layers whose arithmetic is inside its weights.
     """
 
     id: str
@@ -56,6 +50,7 @@ class Layer:
     weights: tuple[str, ...]
     outputs: tuple[str, ...]
     settings: Mapping[str, Setting]
+    folded: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
@@ -103,29 +98,16 @@ class Layer:
         return values if len(values) == len(self.kernel) else None
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One or two nodes that make a layer which has no name yet."""
-
-    nodes: tuple[onnx.NodeProto, ...]
-    kind: str
-    inputs: tuple[str, ...]
-    weights: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-
 def layers(model: onnx.ModelProto, manifest: Sequence[ManifestLayer] = ()) -> tuple[Layer, ...]:
-    """The layers in the order they run. Cost: one pass over the nodes, weights are not touched.
+    """The layers in the order they run. Cost: a few passes over the nodes, weights are not touched.
 
-    An id is the manifest's, else the weight's name, else the PyTorch scope, else the path in the node's name, else
-    the kind with its number (`conv_1`). The others are aliases, as far as no other layer has them as its id.
+    An id is the manifest's, else what the exporter noted of the author's names (module, Keras layer, weight, node or
+    tensor), else the kind with its number (`conv_1`). The others are aliases, as far as no other layer has them as
+    its id.
     """
-    constants = constants_of(model.graph)
-    steps = list(_steps(model.graph, constants))
-    names = _names(steps, constants, manifest)
-    ids = unique_ids(names)
-    stages = _stages(steps, model.graph)
-    opset = opset_of(model)
+    found = grouped(model)
+    names = _names(found, manifest)
+    ids = unique_ids(names, [step.kind for step in found.steps])
     return tuple(
         Layer(
             id=layer_id,
@@ -136,9 +118,12 @@ def layers(model: onnx.ModelProto, manifest: Sequence[ManifestLayer] = ()) -> tu
             inputs=step.inputs,
             weights=step.weights,
             outputs=step.outputs,
-            settings=_settings(step, constants, opset),
+            settings=step.settings,
+            folded=_folded(step, found),
         )
-        for step, layer_id, aliases, stage in zip(steps, ids, unique_aliases(ids, names), stages, strict=True)
+        for step, layer_id, aliases, stage in zip(
+            found.steps, ids, unique_aliases(ids, names), _stages(found.steps, model), strict=True
+        )
     )
 
 
@@ -150,92 +135,95 @@ def layer_named(name: str, among: Sequence[Layer]) -> Layer:
     return by_name[name]
 
 
-def _steps(graph: onnx.GraphProto, constants: Constants) -> Iterator[_Step]:
-    nodes = [node for node in graph.node if any(node.output) and not _all_constant(node, constants)]
-    bias_of = _bias_nodes(nodes, graph, constants)
-    absorbed = {id(node) for node in bias_of.values()}
-    for node in nodes:
-        if id(node) not in absorbed:
-            yield _step(node, bias_of.get(node.output[0]), constants)
-
-
-def _all_constant(node: onnx.NodeProto, constants: Constants) -> bool:
-    return all(name in constants for name in node.output if name)
-
-
-def _bias_nodes(
-    nodes: Sequence[onnx.NodeProto], graph: onnx.GraphProto, constants: Constants
-) -> dict[str, onnx.NodeProto]:
-    """The Add of a bias behind each MatMul by a weight, by the MatMul's output, where nothing else reads that."""
-    readers = Counter(name for node in graph.node for name in read_tensors(node))
-    readers.update(value.name for value in graph.output)
-    products = {node.output[0] for node in nodes if node.op_type == "MatMul" and _has_weight(node, constants)}
-    found = {}
-    for node in nodes:
-        if node.op_type == "Add" and len(node.input) == 2:
-            for product, bias in (node.input, reversed(node.input)):
-                if product in products and bias in constants and readers[product] == 1:
-                    found[product] = node
-    return found
-
-
-def _has_weight(node: onnx.NodeProto, constants: Constants) -> bool:
-    return len(node.input) > 1 and node.input[1] in constants
-
-
-def _step(node: onnx.NodeProto, bias: onnx.NodeProto | None, constants: Constants) -> _Step:
-    nodes = (node,) if bias is None else (node, bias)
-    produced = set(node.output)
-    read = list(dict.fromkeys(name for n in nodes for name in read_tensors(n) if n is node or name not in produced))
-    dense = node.domain in ("", "ai.onnx") and node.op_type in ("Gemm", "MatMul") and _has_weight(node, constants)
-    return _Step(
-        nodes=nodes,
-        kind="dense" if dense else kind_of(node.op_type, node.domain),
-        inputs=tuple(name for name in read if name not in constants),
-        weights=tuple(name for name in read if name in constants),
-        outputs=tuple(filter(None, nodes[-1].output)),
-    )
-
-
-def _names(
-    steps: Sequence[_Step], constants: Constants, manifest: Sequence[ManifestLayer]
-) -> list[tuple[str | None, ...]]:
+def _names(found: Grouped, manifest: Sequence[ManifestLayer]) -> list[tuple[str | None, ...]]:
     stated = {layer.tensor: layer.id for layer in manifest}
     counts: Counter[str] = Counter()
     names = []
-    for step in steps:
-        counts[step.kind] += 1
-        names.append((*_own_names(step, constants, stated), f"{step.kind}_{counts[step.kind]}"))
+    for step in found.steps:
+        counted = []
+        for kind in (step.kind, *step.also):
+            counts[kind] += 1
+            counted.append(f"{kind}_{counts[kind]}")
+        last = step.nodes[-1]
+        tensor = (None if last.name else _safe(telling_name(step.outputs[0], last.op_type)),)
+        # Of a file in which no node has a name, nobody knows whether the tensors have those that the author gave.
+        others = (*tensor, *counted) if found.named else (*counted, *tensor)
+        names.append((*_own_names(step, found, stated), *_folded(step, found), *others))
     return names
 
 
-def _own_names(step: _Step, constants: Constants, stated: Mapping[str, str]) -> Iterator[str | None]:
-    tensors = (*reversed(step.outputs), *step.nodes[0].output)
-    manifest_id = next((stated[tensor] for tensor in tensors if tensor in stated), "")
-    yield url_safe(manifest_id)
-    made_from = (name for weight in step.weights for name in weight_names(weight, constants))
-    yield next(filter(None, map(name_from_weight, made_from)), None)
-    yield name_from_scopes(step.nodes[0])
-    yield name_from_path(step.nodes[0])
+def _own_names(step: Step, found: Grouped, stated: Mapping[str, str]) -> Iterator[str | None]:
+    """In order of trust; None where there is none of a kind."""
+    tensors = (*reversed(step.outputs), *(name for node in reversed(step.nodes) for name in node.output))
+    yield url_safe(next((stated[tensor] for tensor in tensors if tensor in stated), ""))
+    weight = first(_weight_names(step, found))
+    scope = None if _is_inserted(step, found) else first(scope_of(node, found.names) for node in reversed(step.nodes))
+    # A folded batch normalisation leaves its own scope at the convolution; a function called with a module's weight
+    # has the scope of the module around it.
+    within = weight is not None and scope is not None and weight.startswith(f"{scope}.")
+    yield from map(_safe, (weight, scope) if within or _folded(step, found) else (scope, weight))
+    yield _safe(first(_telling(step, found)))
 
 
-def _stages(steps: Sequence[_Step], graph: onnx.GraphProto) -> list[Stage]:
+def _is_inserted(step: Step, found: Grouped) -> bool:
+    """Nodes that tf2onnx put there are called after a neighbour."""
+    return found.names is not None and all(map(inserted_by_tf2onnx, step.nodes)) and not step.weights[1:]
+
+
+def _weight_names(step: Step, found: Grouped) -> Iterator[str | None]:
+    made_from = [name for weight in step.weights for name in weight_names(weight, found.constants)]
+    yield from map(layer_of_weight, made_from)
+    if found.names is not None:
+        yield from map(found.names.layer, made_from)
+    yield from (layer_of_weight(name, bias=True) for name in made_from)
+
+
+def _telling(step: Step, found: Grouped) -> Iterator[str | None]:
+    for node in reversed(step.nodes):
+        if found.names is None or found.names.layer(node.name) is None:
+            yield telling_name(node.name, node.op_type)
+
+
+def _safe(name: str | None) -> str | None:
+    return url_safe(name or "")
+
+
+def _folded(step: Step, found: Grouped) -> tuple[str, ...]:
+    """The batch normalisation whose scale and shift are in the weights of this layer, as its exporter noted."""
+    if step.kind not in _MULTIPLYING:
+        return ()
+    modules = [module for node in step.nodes if (module := module_of(node)) is not None]
+    folded = [module.path for module in modules if (module.class_name or "").startswith("BatchNorm")]
+    if found.names is not None:
+        written = (*(node.name for node in step.nodes), *step.weights)
+        folded += [found.names.layer(name) or "" for name in written if "/batchnorm/" in name]
+    return tuple(dict.fromkeys(filter(None, map(_safe, folded))))
+
+
+def _stages(steps: Sequence[Step], model: onnx.ModelProto) -> list[Stage]:
     """Arithmetic on the image itself, before the first layer of any other kind, is preprocessing."""
-    pixels = {value.name for value in image_inputs(graph)}
+    pixels = {value.name for value in image_inputs(model.graph)}
     stages: list[Stage] = []
     for step in steps:
-        prepares = step.kind in _PREPROCESSING and pixels.issuperset(step.inputs)
+        prepares = step.kind in PIXEL_ARITHMETIC and pixels.issuperset(step.inputs)
         if prepares:
             pixels.update(step.outputs)
-        stages.append("preprocessing" if prepares else "network")
+        stages.append("preprocessing" if prepares else _stage(step, model.producer_name))
     return stages
 
 
-def _settings(step: _Step, constants: Constants, opset: int) -> dict[str, Setting]:
-    """With the kernel's size taken from the weight where a convolution does not state it."""
-    found = settings_of(step.nodes[0], constants, opset)
-    if step.kind in ("conv", "transposed_conv") and "kernel_shape" not in found and step.weights:
-        weight = constants.initializers.get(step.weights[0])
-        if weight is not None:
-            found["kernel_shape"] = tuple(weight.dims[2:])
-    return found
+def _stage(step: Step, producer: str) -> Stage:
+    if step.kind in _QUANTIZATION:
+        return "quantization"
+    return "layout" if _changes_the_layout(step, producer) else "network"
+
+
+def _changes_the_layout(step: Step, producer: str) -> bool:
+    """Channels moved to the other end for an operator that wants them there; in PyTorch only people do that."""
+    if producer == "tf2onnx" and step.kind in ("transpose", "reshape") and inserted_by_tf2onnx(step.nodes[0]):
+        return True
+    order = step.settings.get("perm")
+    if step.kind != "transpose" or producer == "pytorch" or not isinstance(order, tuple) or len(order) < 4:
+        return False
+    space = range(1, len(order) - 1)
+    return order in ((0, len(order) - 1, *space), (0, *(axis + 1 for axis in space), 1))

@@ -1,17 +1,32 @@
 """The names a layer goes by: one stable id that fits into a URL, and aliases.
 
-Knows single nodes and names; what a layer is, `service.inspection.graph` decides.
+Knows names only; which an exporter left is `service.inspection.exporter_names`.
 """
 
-import ast
 import re
 from collections.abc import Iterable, Sequence
 
-import onnx
-
-_SCOPES_KEY = "pkg.torch.onnx.name_scopes"  # torch.onnx 2.9 and later: repr of ['', 'layer1', 'layer1.0', <fx node>]
 _MAX_LENGTH = 200
-_MAX_SCOPES_LENGTH = 10_000
+# A block is called after its layers, else after where its branches meet.
+_JOINING = frozenset({"add", "concat"})
+_ARITHMETIC = frozenset(
+    {
+        "mul",
+        "sub",
+        "div",
+        "pow",
+        "sqrt",
+        "cast",
+        "transpose",
+        "reshape",
+        "flatten",
+        "expand",
+        "slice",
+        "split",
+        "gather",
+    }
+    | {"pad", "tile", "where", "if", "clip", "reduce_mean", "reduce_sum", "reduce_l2", "reduce_max"}
+)
 
 
 def url_safe(name: str) -> str | None:
@@ -20,52 +35,27 @@ def url_safe(name: str) -> str | None:
     return cleaned if cleaned.strip("._-") else None
 
 
-def name_from_weight(initializer: str) -> str | None:
-    """`layer1.0.conv1.weight` belongs to `layer1.0.conv1`. Quantisers append a suffix to the name."""
-    module, dot, _ = initializer.removesuffix("_quantized").rpartition(".weight")
-    return url_safe(module) if dot and initializer.removesuffix("_quantized").endswith(".weight") else None
-
-
-def name_from_scopes(node: onnx.NodeProto) -> str | None:
-    """The PyTorch module path that torch.onnx wrote into the node's metadata."""
-    text = next((prop.value for prop in node.metadata_props if prop.key == _SCOPES_KEY), "")
-    if not text or len(text) > _MAX_SCOPES_LENGTH:
-        return None
-    try:
-        scopes = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    if not isinstance(scopes, list) or len(scopes) < 2 or not isinstance(scopes[-2], str):
-        return None
-    return None if scopes[-2].startswith("_empty_nn_module") else url_safe(scopes[-2])
-
-
-def name_from_path(node: onnx.NodeProto) -> str | None:
-    """The module path in the node names of torch's earlier exporter: `/layer1/layer1.0/conv1/Conv`."""
-    parts = node.name.split("/")
-    if len(parts) < 3 or parts[0] or not re.fullmatch(rf"{re.escape(node.op_type)}(_\d+)?", parts[-1]):
-        return None
-    modules: list[str] = []
-    for part in parts[1:-1]:
-        if modules and part.startswith(modules[-1] + "."):
-            modules[-1] = part
-        else:
-            modules.append(part)
-    return url_safe(".".join(modules))
-
-
-def unique_ids(candidates: Sequence[Sequence[str | None]]) -> list[str]:
-    """One id per layer: its first name that is not None. A name met again gets `-2`, `-3`, ...
+def unique_ids(candidates: Sequence[Sequence[str | None]], kinds: Sequence[str]) -> list[str]:
+    """One id per layer: its first name that is not None. Of a name met again the kind is added, else `-2`, `-3`, ...
 
     Each layer brings its names in order of trust, the last one never None. A more trusted kind of name is given out
-    before a less trusted one, so a counted name never takes a manifest's. Time grows with the number of layers.
+    before a less trusted one, so a counted name never takes a manifest's; and the name of a block goes to a layer that
+    computes something before one that only moves numbers. Time grows with the number of layers.
     """
     chosen = [next((rank, name) for rank, name in enumerate(names) if name) for names in candidates]
     taken: dict[str, int] = {}
+    owners: dict[str, str] = {}
     ids = [""] * len(chosen)
-    for layer in sorted(range(len(chosen)), key=lambda index: chosen[index][0]):
-        ids[layer] = _free(chosen[layer][1], taken)
+    for layer in sorted(range(len(chosen)), key=lambda index: (chosen[index][0], _modesty(kinds[index]))):
+        name, kind = chosen[layer][1], kinds[layer]
+        if owners.setdefault(name, kind) != kind:
+            name = f"{name}.{kind}"
+        ids[layer] = _free(name, taken)
     return ids
+
+
+def _modesty(kind: str) -> int:
+    return 2 if kind in _ARITHMETIC else 1 if kind in _JOINING else 0
 
 
 def unique_aliases(ids: Sequence[str], candidates: Sequence[Sequence[str | None]]) -> list[tuple[str, ...]]:

@@ -104,6 +104,7 @@ def _row(
         kind=layer.kind,
         stage=layer.stage,
         op_types=layer.op_types,
+        folded=layer.folded,
         tensor=layer.output,
         inputs=tuple(makers.get(name, name) for name in layer.inputs),
         kernel=layer.kernel,

@@ -47,8 +47,12 @@ class LayerRow(_Frozen):
     id: str = Field(description="stable name, for the routes under /layers/")
     aliases: tuple[str, ...] = Field(description="other names it answers to, such as conv_1")
     kind: str = Field(description="conv, max_pool, dense, ...; an unknown operator's own name")
-    stage: Stage = Field(description="preprocessing: arithmetic on the image before the first layer proper")
+    stage: Stage = Field(
+        description="preprocessing: arithmetic on the image before the first layer proper; layout: channels moved for "
+        "an operator that wants them first or last; quantization: to or from integers"
+    )
     op_types: tuple[str, ...] = Field(description="the ONNX operators it is written with")
+    folded: tuple[str, ...] = Field(description="layers whose arithmetic is in its weights, such as a batch norm")
     tensor: str = Field(description="the name in the file of the tensor that holds its output")
     inputs: tuple[str, ...] = Field(description="ids of the layers it reads; names of graph inputs as they are")
     kernel: tuple[int, ...] | None = Field(description="per spatial axis; null without a window")

@@ -122,9 +122,41 @@ def _dense(_layer: Layer, view: View, _before: Dims, _after: Dims) -> View:
 
 def _normalized(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     """Softmax and layer norm read a whole axis. Only told where that is the last one: the meaning of others changed."""
+    if "axes" in layer.settings:
+        return _normalized_over(layer, view, before)
     last = len(before) == 2 or layer.settings.get("axis", -1) == -1
     seen_whole = view is not None and all(sight.field is None for sight in view)
     return _dense(layer, view, before, after) if last or seen_whole else None
+
+
+def _normalized_over(layer: Layer, view: View, before: Dims) -> View:
+    """Only what moves along one of the `axes` is seen as a whole."""
+    axes = {axis % len(before) - len(before) for axis in layer.integers("axes") or ()}
+    return view and tuple(replace(s, field=None) if s.axis in axes else s for s in view)
+
+
+def _pooled_whole(layer: Layer, view: View, before: Dims, after: Dims) -> View:
+    """The axes stay where they are, one long, unless a mean over height and width drops them."""
+    return _whole(layer, view, before, after) if len(before) == len(after) else _reduced(layer, view, before, after)
+
+
+def _shuffled_pixels(_layer: Layer, view: View, before: Dims, after: Dims) -> View:
+    """Pixel shuffle enlarges as a nearest-neighbour resize does; its inverse is a window as wide as its stride."""
+    if view is None or len(before) != len(after):
+        return None
+    seen = []
+    for sight in view:
+        was, becomes = (None, None) if sight.axis is None else (before[sight.axis], after[sight.axis])
+        if sight.axis is None or sight.field is None:
+            seen.append(sight)
+        elif was and becomes and becomes % was == 0:
+            field = through_resize(sight.field, Fraction(becomes, was), "nearest", "asymmetric", "floor")
+            seen.append(replace(sight, field=field))
+        elif was and becomes and was % becomes == 0:
+            seen.append(replace(sight, field=through_window(sight.field, was // becomes, was // becomes, 0)))
+        else:
+            return None
+    return tuple(seen)
 
 
 def _transposed(layer: Layer, view: View, before: Dims, _after: Dims) -> View:
@@ -244,16 +276,19 @@ _REPEATS: Mapping[str, int] = {"constant": 0, "edge": 1, "reflect": 2}
 _POINTWISE = (
     "relu leaky_relu prelu elu selu celu gelu mish sigmoid hard_sigmoid tanh softplus softsign hard_swish swish clip "
     "thresholded_relu erf exp log sqrt abs neg pow reciprocal floor ceil round sign min max mean identity cast dropout "
-    "add sub mul div where batch_norm local_response_norm quantize_linear dequantize_linear"
+    "add sub mul div where batch_norm local_response_norm quantize_linear dequantize_linear "
+    "silu quick_gelu relu6 log_sigmoid tanhshrink softshrink hardshrink channel_shuffle"
 )
 _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_POINTWISE.split(), _unchanged),
     **dict.fromkeys(("conv", "transposed_conv", "max_pool", "average_pool", "lp_pool", "quantized_conv"), _windowed),
-    **dict.fromkeys(("global_average_pool", "global_max_pool", "global_lp_pool", "instance_norm"), _whole),
+    **dict.fromkeys(("global_lp_pool", "instance_norm", "group_norm"), _whole),
+    **dict.fromkeys(("global_average_pool", "global_max_pool"), _pooled_whole),
+    **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffled_pixels),
     **dict.fromkeys(("reshape", "flatten"), _reshaped),
     **dict.fromkeys(("reduce_mean", "reduce_max", "reduce_sum", "reduce_l2", "reduce_min"), _reduced),
-    **dict.fromkeys(("split", "gather", "concat"), _selected),
-    **dict.fromkeys(("softmax", "log_softmax", "layer_norm"), _normalized),
+    **dict.fromkeys(("split", "gather", "concat", "glu"), _selected),
+    **dict.fromkeys(("softmax", "log_softmax", "layer_norm", "rms_norm", "softmin"), _normalized),
     "dense": _dense,
     "transpose": _transposed,
     "pad": _padded,

@@ -17,9 +17,9 @@ _RIGHT = frozenset({"parameters", "MACs"})
 def as_text(table: LayerShapes) -> str:
     """Aligned columns for a terminal, the totals and the conventions below; ends with a newline.
 
-    Where the axes differ, each has its own line.
+    Where the axes differ, each has its own line. Rows that only change the layout are counted, not shown.
     """
-    cells = [_COLUMNS, *(line for row in table.layers for line in _lines(row))]
+    cells = [_COLUMNS, *(line for row in _written(table) for line in _lines(row))]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     rule = "  ".join("-" * width for width in widths)
     lines = [_aligned(row, widths) for row in cells]
@@ -31,7 +31,7 @@ def as_text(table: LayerShapes) -> str:
 def as_markdown(table: LayerShapes) -> str:
     """The same columns as a Markdown table, numbers to the right; ends with a newline."""
     marks = ["---:" if column in _RIGHT else "---" for column in _COLUMNS]
-    rows = [_COLUMNS, marks, *(_cells(row) for row in table.layers)]
+    rows = [_COLUMNS, marks, *(_cells(row) for row in _written(table))]
     lines = [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows]
     return "\n".join(
         [_heading(table), "", *lines, "", *(f"- {line}" for line in (*_totals(table), *table.conventions)), ""]
@@ -57,6 +57,11 @@ def _heading(table: LayerShapes) -> str:
     return f"input {shown(table.input)}: {_times(table.input_shape)}" if table.input else "no input"
 
 
+def _written(table: LayerShapes) -> list[LayerRow]:
+    """The rows that somebody wrote."""
+    return [row for row in table.layers if row.stage != "layout"]
+
+
 def _totals(table: LayerShapes) -> list[str]:
     totals = table.totals
     lines = [
@@ -64,6 +69,9 @@ def _totals(table: LayerShapes) -> list[str]:
         f"{totals.macs:,} MACs = {totals.flops:,} flops",
         f"{totals.activation_bytes:,} bytes in all outputs together",
     ]
+    moved = len(table.layers) - len(_written(table))
+    if moved:
+        lines.append(f"{moved} rows that only move the channels between first and last are not shown")
     unknown = f"{totals.unknown_layers} layers whose shape is not known are not in these sums"
     return [*lines, unknown] if totals.unknown_layers else lines
 
@@ -91,9 +99,11 @@ def _lines(row: LayerRow) -> list[tuple[str, ...]]:
 
 
 def _kind(row: LayerRow) -> str:
-    if row.stage == "preprocessing":
-        return f"{row.kind} (preprocessing)"
-    return f"{row.kind}, {row.groups} groups" if (row.groups or 1) > 1 else row.kind
+    if row.stage != "network":
+        return f"{row.kind} ({row.stage})"
+    groups = f", {row.groups} groups" if (row.groups or 1) > 1 else ""
+    folded = f", with {' and '.join(row.folded)}" if row.folded else ""
+    return f"{row.kind}{groups}{folded}"
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -76,8 +76,10 @@ def served(app: FastAPI, *, express: bool = True) -> Iterator[httpx.Client]:
 
 @contextmanager
 def ready(settings: Settings, *, express: bool = True) -> Iterator[httpx.Client]:
-    """As `served`, once its models answer."""
-    with served(create_app(settings), express=express) as client:
+    """As `served`, once its models answer. A busy machine is no failure: unless a test says when time is over, it has
+    a minute."""
+    patient = settings.model_copy(update={"request_timeout_seconds": 60.0} | settings.model_dump(exclude_unset=True))
+    with served(create_app(patient), express=express) as client:
         until(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
         yield client
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from service.engine.classifier import softmax
+from service.engine.probabilities import softmax
 from tests.service.api.conftest import NAMES, pixels, png
 
 URL = "/v1/models/grey/classify"

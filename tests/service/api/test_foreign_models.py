@@ -51,7 +51,7 @@ def test_it_classifies_and_different_pictures_get_different_answers(client: http
 def test_every_row_of_the_table_is_what_the_runtime_computes(client: httpx.Client, folder: Path, name: str) -> None:
     table = client.get(f"/v1/models/{name}/layer-shapes").json()["layers"]
     model = onnx.load_model(folder / f"{name}.onnx")
-    computed = client.post(f"/v1/models/{name}/feature-maps", content=photograph(1)).json()["layers"]
+    computed = client.post(f"/v1/models/{name}/feature-maps", content=photograph(1)).json()["results"][0]["layers"]
     shapes = {layer["id"]: layer["statistics"]["shape"] for layer in computed}
     assert {row["id"]: row["output_shape"] for row in table} == shapes
     assert len(table) <= len(model.graph.node)

@@ -8,9 +8,10 @@ from onnx import helper, numpy_helper
 
 from service.engine import classifier as classifiers
 from service.engine import model_file
-from service.engine.classifier import Classifier, softmax
+from service.engine.classifier import Classifier
 from service.engine.devices import chosen_device
 from service.engine.model_metadata import with_metadata
+from service.engine.probabilities import softmax
 from service.engine.turn import Turn
 from service.errors import ModelFileError, NotAClassifierError, SmokeTestError
 from tests import tiny_models

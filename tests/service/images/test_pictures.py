@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import InvalidParameterError
-from service.images.pictures import CHANNELS_PER_PAGE, Grid, Scale, grid, rgb_png
+from service.images.colours import Scale
+from service.images.pictures import CHANNELS_PER_PAGE, Grid, grid
+from service.images.png import rgb_png
 
 WHITE, MAGENTA, GUTTER = (255, 255, 255), (255, 0, 255), (128, 128, 128)
 
@@ -23,7 +25,7 @@ def cells(picture: Grid) -> np.ndarray:
     """[channels, height, width, 3] of the page, at the magnification of the picture."""
     legend, pixels = picture.legend, colours(picture)
     height, width = legend.cell_height, legend.cell_width
-    places = (divmod(index, legend.columns) for index in range(legend.last_channel - legend.first_channel + 1))
+    places = (divmod(index, legend.columns) for index in range(len(legend.channels)))
     corners = [(row * (height + 1), column * (width + 1)) for row, column in places]
     return np.stack([pixels[top : top + height, left : left + width] for top, left in corners])
 
@@ -109,24 +111,24 @@ def test_every_channel_is_on_exactly_one_page(channels: int, height: int, width:
     values = np.ones((channels, height, width), np.float32)
     legends = [grid(values).legend]
     legends += [grid(values, page=page).legend for page in range(2, legends[0].pages + 1)]
-    shown = [channel for legend in legends for channel in range(legend.first_channel, legend.last_channel + 1)]
+    shown = [channel for legend in legends for channel in legend.channels]
     assert shown == list(range(channels))
-    assert max(legend.last_channel - legend.first_channel + 1 for legend in legends) <= CHANNELS_PER_PAGE
+    assert max(len(legend.channels) for legend in legends) <= CHANNELS_PER_PAGE
     assert len({(legend.columns, legend.magnification) for legend in legends}) == 1
 
 
 def test_large_maps_are_paged_by_pixels() -> None:
     legend = grid(np.ones((20, 600, 600), np.float32)).legend
-    assert (legend.pages, legend.last_channel, legend.magnification) == (2, 10, 1)
+    assert (legend.pages, legend.channels, legend.magnification) == (2, tuple(range(11)), 1)
 
 
 def test_tiles_are_one_pixel_apart_and_the_layout_is_near_square() -> None:
     picture = grid(np.ones((96, 55, 55), np.float32))
     pixels = colours(picture)
-    assert (picture.legend.columns, pixels.shape) == (10, (559, 559, 3))
-    assert (pixels[55] == GUTTER).all()
-    assert (pixels[54, 54] != GUTTER).any()
-    assert (pixels[504:, 6 * 56 :] == GUTTER).all()  # no channel 96
+    assert (picture.legend.columns, pixels.shape) == (10, (1109, 1109, 3))
+    assert (pixels[110] == GUTTER).all()
+    assert (pixels[109, 109] != GUTTER).any()
+    assert (pixels[999:, 6 * 111 :] == GUTTER).all()  # no channel 96
 
 
 def test_a_dense_layer_is_a_grid_of_single_squares() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from service.errors import InvalidParameterError
-from service.inspection.statistics import channel_statistics, layer_statistics
+from service.inspection.statistics import channel_statistics, layer_statistics, together
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4)
 
@@ -82,6 +82,51 @@ def test_each_channel_has_the_statistics_of_its_own_values() -> None:
         own = values[0, index].astype(np.float64)
         assert (channel.channel, channel.min, channel.max) == (index, own.min(), own.max())
         assert channel.mean == pytest.approx(own.mean())
+        assert channel.std == pytest.approx(own.std())
+
+
+def test_channels_are_counted_in_the_bins_of_the_layer() -> None:
+    values = np.random.default_rng(3).normal(size=(1, 4, 6, 7))
+    values[0, 1, 0, 0] = np.nan
+    histogram = layer_statistics(values).histogram
+    channels = channel_statistics(values, histogram=histogram)
+    assert histogram is not None
+    for index, channel in enumerate(channels):
+        own = values[0, index][np.isfinite(values[0, index])]
+        assert channel.counts == tuple(np.histogram(own, bins=np.array(histogram.edges))[0])
+    assert sum(sum(channel.counts or ()) for channel in channels) == sum(histogram.counts)
+
+
+def test_channels_that_come_last_are_found_by_their_axis() -> None:
+    values = np.random.default_rng(2).normal(size=(1, 5, 3, 4))
+    values[0, 2] = 0
+    last = values.transpose(0, 2, 3, 1)
+    assert layer_statistics(last, 3).dead_channels == layer_statistics(values).dead_channels == (2,)
+    assert [one.max for one in channel_statistics(last, 3)] == [one.max for one in channel_statistics(values)]
+
+
+def test_the_statistics_of_several_images_together_are_those_of_all_their_values() -> None:
+    images = np.random.default_rng(4).normal(1, 2, (5, 3, 4, 4))
+    images[:, 1] = 0
+    images[2, 0] = 0
+    images[3, 2, 0, 0] = np.inf
+    finite = images[np.isfinite(images)]
+    stated = together([layer_statistics(image[None]) for image in images])
+    assert (stated.images, stated.min, stated.max, stated.inf) == (5, finite.min(), finite.max(), 1)
+    assert stated.mean == pytest.approx(finite.mean())
+    assert stated.std == pytest.approx(finite.std())
+    assert stated.zeros == pytest.approx((finite == 0).mean())
+    assert stated.dead_channels == (1,)
+
+
+def test_images_without_a_finite_value_have_no_moments_together() -> None:
+    stated = together([layer_statistics(np.full((1, 2), np.nan))] * 2)
+    assert (stated.min, stated.mean, stated.max, stated.std, stated.zeros, stated.nan) == (None,) * 5 + (4,)
+
+
+@given(st.lists(hnp.arrays(np.float64, (1, 2, 2)), min_size=1, max_size=3))
+def test_no_field_of_any_images_together_is_nan_or_infinite(images: list[np.ndarray]) -> None:
+    json.dumps(together([layer_statistics(image) for image in images]).model_dump(), allow_nan=False)
 
 
 @given(hnp.arrays(np.float64, SHAPES) | hnp.arrays(np.float32, SHAPES) | hnp.arrays(np.float16, SHAPES))

@@ -1,0 +1,90 @@
+"""One value of a layer that works on each value alone: activations, and sums of branches. Knows no layer."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from math import exp, inf, tanh
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from service.inspection.units.derived import Derived, Work, number
+
+# The settings of a layer that are numbers, by their ONNX names.
+Settings = Mapping[str, float]
+
+
+class ElementwiseWork(Work):
+    form: Literal["elementwise"] = "elementwise"
+    inputs: list[float] = Field(description="the values at this position, one per operand")
+
+
+def _relu(x: float, _: Settings) -> tuple[float, str]:
+    return max(0.0, x), f"max(0, {number(x)})"
+
+
+def _leaky_relu(x: float, settings: Settings) -> tuple[float, str]:
+    slope = settings.get("alpha", 0.01)
+    return (x, f"{number(x)} (not negative)") if x >= 0 else (slope * x, f"{slope:.6g}*{number(x)}")
+
+
+def _elu(x: float, settings: Settings) -> tuple[float, str]:
+    alpha = settings.get("alpha", 1.0)
+    if x >= 0:
+        return x, f"{number(x)} (not negative)"
+    return alpha * (exp(x) - 1), f"{alpha:.6g}*(e^{number(x)} - 1)"
+
+
+def _sigmoid(x: float, _: Settings) -> tuple[float, str]:
+    share = 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
+    return share, f"1/(1 + e^-{number(x)})"
+
+
+def _tanh(x: float, _: Settings) -> tuple[float, str]:
+    return tanh(x), f"tanh({number(x)})"
+
+
+def _clip(x: float, settings: Settings) -> tuple[float, str]:
+    low, high = settings.get("min", -inf), settings.get("max", inf)
+    return min(max(x, low), high), f"min(max({number(x)}, {low:.6g}), {high:.6g})"
+
+
+def _identity(x: float, _: Settings) -> tuple[float, str]:
+    return x, number(x)
+
+
+ACTIVATIONS: Mapping[str, Callable[[float, Settings], tuple[float, str]]] = {
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+    "clip": _clip,
+    "identity": _identity,
+    "dropout": _identity,
+}
+
+
+def activation(kind: str, value: float, magnitude: float, settings: Settings) -> Derived:
+    """`magnitude`: of what `value` is a sum of. None of these functions is steeper than 1, so errors do not grow."""
+    result, text = ACTIVATIONS[kind](value, settings)
+    return Derived(result, magnitude, f"{text} = {result:.6g}", ElementwiseWork(inputs=[value]))
+
+
+def combined(kind: Literal["add", "sub", "mul", "div"], values: Sequence[float]) -> Derived:
+    """The values of the branches at one position; `sub` and `div` take the others from the first, one after another."""
+    operation, sign = _OPERATIONS[kind]
+    result = reduce(operation, map(np.float64, values))
+    magnitude = float(sum(map(abs, values)) if kind in ("add", "sub") else abs(result))
+    text = f"{sign.join(map(number, values))} = {result:.6g}"
+    return Derived(float(result), magnitude, text, ElementwiseWork(inputs=list(values)))
+
+
+# Of NumPy's numbers, which divide by zero as a network does.
+_OPERATIONS: Mapping[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "add": (operator.add, " + "),
+    "sub": (operator.sub, " - "),
+    "mul": (operator.mul, "*"),
+    "div": (operator.truediv, "/"),
+}

@@ -1,0 +1,59 @@
+"""Questions for the tests of the inspector process, which has to import them."""
+
+import os
+import time
+from typing import NoReturn
+
+import numpy as np
+
+from service.errors import UnknownLayerError
+from service.inspection import stopping
+from service.inspection.network import Network
+
+
+def process_number() -> int:
+    return os.getpid()
+
+
+def niceness() -> int:
+    return os.nice(0)
+
+
+def layer_ids(*networks: Network) -> list[list[str]]:
+    return [[layer.id for layer in network.layers] for network in networks]
+
+
+def first_values(network: Network, image: np.ndarray) -> np.ndarray:
+    return network.values([network.layers[0].output], image)[network.layers[0].output]
+
+
+def unknown_layer() -> NoReturn:
+    raise UnknownLayerError("con", ["conv", "relu"])
+
+
+def defect() -> NoReturn:
+    raise ZeroDivisionError
+
+
+def unpicklable() -> object:
+    return lambda: None
+
+
+def the_end() -> NoReturn:
+    os._exit(7)
+
+
+def until_stopped(started: str) -> None:
+    """Writes its process number into a file and works on until nobody wants it."""
+    with open(started, "w") as file:  # noqa: PTH123
+        file.write(str(os.getpid()))
+    while True:
+        stopping.check()
+        time.sleep(0.01)
+
+
+def deaf(started: str) -> None:
+    """As `until_stopped`, but it never looks."""
+    with open(started, "w") as file:  # noqa: PTH123
+        file.write(str(os.getpid()))
+    time.sleep(600)
