@@ -24,7 +24,7 @@ _NESTED = 200
 
 
 class Sizes:
-    """Values by name, each computed once when it is asked for. `dims_of` says the sizes of a tensor, as far as known."""
+    """Values by name, each computed once when asked for. `dims_of` says a tensor's sizes, as far as they are known."""
 
     def __init__(self, graph: onnx.GraphProto, dims_of: Callable[[str], Dims | None]) -> None:
         self._initializers = {tensor.name: tensor for tensor in graph.initializer}

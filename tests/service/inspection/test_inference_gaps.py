@@ -83,7 +83,7 @@ def test_the_branch_that_a_condition_on_sizes_takes_is_the_one_with_a_shape() ->
     """As PyTorch's earlier exporter writes squeeze: it asks whether the axis is one long."""
     shape = (1, 1, 12, 13)
     branches = {
-        f"{which}_branch": helper.make_graph([inner], which, [], [helper.make_tensor_value_info(which, TensorProto.FLOAT, None)])
+        f"{which}_branch": helper.make_graph([inner], which, [], [onnx.ValueInfoProto(name=which)])
         for which, inner in (
             ("then", node("Squeeze", ["x", "axis"], "then")),
             ("else", node("Identity", ["x"], "else")),

@@ -68,7 +68,7 @@ def interval(row: LayerRow, spatial: int, unit: int) -> tuple[float, float]:
 
 
 def sees(row: LayerRow, spatial: int, unit: int, pixel: int) -> bool:
-    """`size` counts whole pixels: a field that begins between two pixels may reach half a pixel further on both sides."""
+    """`size` counts whole pixels: a field that begins between two may reach half a pixel further on both sides."""
     low, high = interval(row, spatial, unit)
     return low - 0.5 <= pixel <= high + 0.5
 

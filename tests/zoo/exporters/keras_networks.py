@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 # mypy: disable-error-code="import-not-found,import-untyped,no-untyped-call,unused-ignore"
 """Networks of Keras applications, by tf2onnx: `python -m tests.zoo.exporters.keras_networks [NAME ...]`.
 
@@ -95,7 +96,7 @@ def main(names: list[str]) -> None:
         if name in names or (not names and not (ZOO / f"{name}.onnx.xz").exists()):
             try:
                 _make(name, recipe)
-            except Exception as failure:  # noqa: BLE001
+            except Exception as failure:
                 print(f"FAILED {name}: {type(failure).__name__} {str(failure)[:300]}")
                 if names:
                     raise
@@ -177,8 +178,8 @@ def _folded(network: Any, exported: onnx.ModelProto) -> Iterator[dict[str, Any]]
 
     Others, and those behind depthwise convolutions, are a Mul and an Add with as many numbers as before.
     """
-    norms = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]  # noqa: SLF001
-    before = [(norm.input._keras_history.operation, norm) for norm in norms]  # noqa: SLF001
+    norms = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [(norm.input._keras_history.operation, norm) for norm in norms]
     linear = keras.activations.linear
     convs = (keras.layers.Conv2D, keras.layers.SeparableConv2D)
     folded = [

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# ruff: noqa: UP006, UP035, T201, ANN001, ANN201, ANN202
+# ruff: noqa: T201, ANN001, ANN202
 """Networks of MXNet's Gluon model zoo by its own mx2onnx: `python mxnet_networks.py FOLDER`, then `take`. Python 3.8.
 
 Weights are random, nothing is downloaded. Parameters are counted by MXNet, which counts no MACs.

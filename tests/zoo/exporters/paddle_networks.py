@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# ruff: noqa: T201, ANN001, ANN201, ANN202
+# ruff: noqa: T201, ANN001
 """Networks of paddle.vision.models by paddle2onnx: `python paddle_networks.py FOLDER`, then `take`.
 
 Weights are random, nothing is downloaded. Parameters are counted by Paddle; its own flops count biases and

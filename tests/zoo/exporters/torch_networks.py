@@ -1,5 +1,6 @@
+# ruff: noqa: T201, E501
 # mypy: disable-error-code="import-not-found,import-untyped,no-untyped-call,unused-ignore"
-"""Networks of PyTorch libraries, by both exporters of PyTorch: `python -m tests.zoo.exporters.torch_networks [NAME ...]`.
+"""Networks by both exporters of PyTorch: `python -m tests.zoo.exporters.torch_networks [NAME ...]`.
 
 Weights are random, nothing is downloaded. Parameters are counted by PyTorch, MACs by its FlopCounterMode.
 """
@@ -9,9 +10,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -273,7 +274,7 @@ def main(names: list[str]) -> None:
         if name in names or (not names and not (ZOO / f"{name}.onnx.xz").exists()):
             try:
                 _make(name, recipe)
-            except Exception as failure:  # noqa: BLE001
+            except Exception as failure:
                 print(f"FAILED {name}: {type(failure).__name__} {str(failure)[:300]}")
                 if names:
                     raise
@@ -308,7 +309,7 @@ def _as_trained(model: nn.Module) -> nn.Module:
     with torch.no_grad():
         for tensor in (*model.parameters(), *(b for n, b in model.named_buffers() if "running_" in n)):
             if tensor.min() == tensor.max():
-                tensor += 0.05 * torch.rand(tensor.shape, generator=generator)
+                tensor.add_(0.05 * torch.rand(tensor.shape, generator=generator))
     return model
 
 
