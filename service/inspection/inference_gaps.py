@@ -29,6 +29,7 @@ def corrected(
 
     `before` and `after` are the spatial sizes; `kernel` is the weight's, for a convolution that does not state it.
     """
+    windows: Sequence[Window | TransposedWindow] | None
     windows = _transposed_windows(node, kernel) if node.op_type == "ConvTranspose" else _pool_windows(node)
     if windows is None or len(windows) != len(before):
         return None

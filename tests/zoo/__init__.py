@@ -73,7 +73,8 @@ def _drawn(tensor: onnx.TensorProto, role: str, random: np.random.Generator) -> 
     shape = tuple(tensor.dims)
     mean, deviation, least, most = map(float, tensor.doc_string.split())
     if tensor.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8):
-        return random.integers(round(least), round(most), shape, endpoint=True)
+        integers: np.ndarray[Any, Any] = random.integers(round(least), round(most), shape, endpoint=True)
+        return integers
     numbers = _normal(shape, random)
     if role in _BATCH_NORM:
         # Scales below 1, because residual blocks add up; variances far from 0, because they divide.

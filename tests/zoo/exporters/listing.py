@@ -15,7 +15,8 @@ hold the table to these numbers and to ONNX Runtime (`tests/service/inspection/t
 
 To make one again: an environment from `exporters/requirements/<exporter>.txt`, then the command in the first line of
 `exporters/<exporter>_networks.py`. MXNet and Chainer need Python 3.8 and 3.9: theirs write into a folder, and
-`python -m tests.zoo.exporters.take FOLDER` takes it from there. `python -m tests.zoo.exporters.listing` writes this list.
+`python -m tests.zoo.exporters.take FOLDER` takes it from there. `python -m tests.zoo.exporters.listing` writes this
+list.
 
 """
 
@@ -24,7 +25,7 @@ def listing() -> str:
     families = sorted({str(each["family"]) for each in facts().values()})
     exporters = sorted({str(each["exporter"]).split(" ")[0] for each in facts().values()})
     count = (
-        f"{len(facts())} networks of {len(families)} families by {len(exporters)} exporters: "
+        f"{len(facts())} networks, {len(families)} families, {len(exporters)} exporters: "
         + ", ".join(exporters)
         + ".\n\n"
     )
