@@ -25,7 +25,7 @@ Types = Mapping[str, TensorType]
 
 _FLOATS = frozenset(getattr(onnx.TensorProto, name) for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
 # Their floating constants are settings, not learned.
-_NOTHING_LEARNED = frozenset({"resize", "pad", "clip", "quantize_linear", "dequantize_linear"})
+_NOTHING_LEARNED = frozenset({"resize", "pad", "clip", "div", "quantize_linear", "dequantize_linear"})
 # Standard operators that do multiply and accumulate, but have no rule here.
 _NOT_COUNTED = frozenset({"if", "loop", "scan", "lstm", "gru", "rnn", "einsum", "attention", "deform_conv"})
 # Layers of integers, by what they are with floating numbers. Their weight stands among scales and zero points.

@@ -29,8 +29,7 @@ def corrected(
 
     `before` and `after` are the spatial sizes; `kernel` is the weight's, for a convolution that does not state it.
     """
-    windows: Sequence[Window | TransposedWindow] | None
-    windows = _transposed_windows(node, kernel) if node.op_type == "ConvTranspose" else _pool_windows(node)
+    windows = _windows(node, kernel)
     if windows is None or len(windows) != len(before):
         return None
     pairs = list(zip(before, windows, strict=True))
@@ -48,6 +47,10 @@ def corrected(
 
 
 _REPLACED = frozenset({"ceil_mode", "pads", "output_shape", "auto_pad"})
+
+
+def _windows(node: onnx.NodeProto, kernel: Sequence[int]) -> Sequence[Window | TransposedWindow] | None:
+    return _transposed_windows(node, kernel) if node.op_type == "ConvTranspose" else _pool_windows(node)
 
 
 def _size(size: int, window: Window | TransposedWindow) -> int:

@@ -384,6 +384,7 @@ def _folded(model: nn.Module, image: torch.Tensor, exported: onnx.ModelProto) ->
         hook.remove()
     gone = [(before, norm) for before, norm in pairs if f"{names[norm]}.weight" not in held]
     folded = [(before, norm) for before, norm in gone if isinstance(before, _WINDOWED)]
+    behind_others = [(before, norm) for before, norm in gone if not isinstance(before, _WINDOWED)]
     kept = sum(node.op_type == "BatchNormalization" for node in exported.graph.node)
     if kept == len(pairs):
         return
@@ -392,14 +393,19 @@ def _folded(model: nn.Module, image: torch.Tensor, exported: onnx.ModelProto) ->
     yield {
         "what": f"{len(pairs) - kept} of {len(pairs)} batch norms are folded into the convolutions before them: "
         "scale and shift became one bias",
-        "parameters": -sum(norm.num_features * (1 if before.bias is None else 2) for before, norm in folded),
+        "parameters": -sum(norm.num_features * (1 if before.bias is None else 2) for before, norm in folded)
+        - (sum(norm.num_features for _, norm in behind_others) if len(gone) == len(pairs) - kept else 0),
     }
 
 
 def _unused(model: nn.Module, image: torch.Tensor) -> Iterator[Mapping[str, Any]]:
     """Parts that only training uses, or nothing at all."""
     sum(tensor.sum() for tensor in _flat(model(image)) if tensor.requires_grad).backward()
-    unused = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad and p.grad is None}
+    unused = {
+        name: p.numel()
+        for name, p in model.named_parameters()
+        if p.requires_grad and p.grad is None and not name.endswith("attention_biases")
+    }
     if unused:
         parts = sorted({name.rpartition(".")[0].removeprefix("model.") for name in unused})
         shown = ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
