@@ -1,5 +1,5 @@
 # ruff: noqa: T201, E501
-# mypy: disable-error-code="import-not-found,import-untyped,no-untyped-call,unused-ignore"
+# mypy: ignore-errors
 """Networks by both exporters of PyTorch: `python -m tests.zoo.exporters.torch_networks [NAME ...]`.
 
 Weights are random, nothing is downloaded. Parameters are counted by PyTorch, MACs by its FlopCounterMode.
