@@ -146,7 +146,8 @@ def _inferred(model: onnx.ModelProto) -> dict[str, TensorType]:
         graph = infer_shapes(model, data_prop=True).graph
     except (InferenceError, ValidationError, ProtobufError, RuntimeError, ValueError, TypeError):
         graph = model.graph
-    return {value.name: _type_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    weights = {t.name: TensorType(_weight_dims(t), t.data_type) for t in graph.initializer}
+    return weights | {value.name: _type_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
 
 
 def _readable_for_inference(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:

@@ -54,10 +54,11 @@ def test_two_pools_that_round_up_one_after_the_other_are_both_right() -> None:
 
 
 @pytest.mark.parametrize("asked", [[25, 26], [24, 25], [23, 27]])
-def test_a_transposed_convolution_may_state_its_outputs_size(asked: list[int]) -> None:
-    weight = np.ones((3, 2, 3, 3), np.float32)
+@pytest.mark.parametrize("channels", [2, 20])  # inference sees small weights and large ones in different ways
+def test_a_transposed_convolution_may_state_its_outputs_size(asked: list[int], channels: int) -> None:
+    weight = np.ones((3, channels, 3, 3), np.float32)
     nodes = [node("ConvTranspose", ["x", "weight"], "y", strides=[2, 2], output_shape=asked)]
-    assert rows(nodes, {"weight": weight})[0].output_shape == (1, 2, *asked)
+    assert rows(nodes, {"weight": weight})[0].output_shape == (1, channels, *asked)
 
 
 def test_widths_of_a_padding_that_the_graph_computes_are_evaluated() -> None:
