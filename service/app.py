@@ -14,6 +14,8 @@ from starlette.middleware import Middleware
 
 from service import __version__
 from service.api import (
+    calculator,
+    class_activation,
     classify,
     compare,
     feature_maps,
@@ -21,6 +23,7 @@ from service.api import (
     health,
     inference_protocol,
     layer_shapes,
+    live_statistics,
     management,
     metrics,
     models,
@@ -34,6 +37,7 @@ from service.api.dependencies import Services, Workers, named_version
 from service.api.fast_lane import FastLane
 from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
 from service.api.http_counts import Counted, HttpCounts
+from service.api.live_sampler import Sampler
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
 from service.engine.cells import Cells
@@ -85,6 +89,7 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         metrics.router,
         models.router,
         management.router,
+        calculator.router,
         inference_protocol.router,
     ):
         app.include_router(router)
@@ -98,6 +103,8 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         shift.router,
         filters.router,
         unit.router,
+        live_statistics.router,
+        class_activation.router,
     )
     describe_problems(app)
     return app
@@ -121,9 +128,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.services = services
     app.state.watcher = _watcher(services, app.state.trial)
     stop = threading.Event()
+    sampling = asyncio.create_task(services.sampler.follow(services.ask)) if services.sampler else None
     following = _follow(app.state.watcher, services.settings.poll_seconds, stop)
     yield
     stop.set()
+    if sampling is not None:
+        sampling.cancel()
     await asyncio.to_thread(following.join)  # a load under way ends first
     await asyncio.to_thread(services.scheduler.close)
     services.decoders.shutdown()
@@ -146,6 +156,7 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
             statistics=statistics,
         ),
         inspector=Inspector(settings.prefix_cache_bytes),
+        sampler=Sampler(settings.live_share) if settings.live_share else None,
         decoders=ThreadPoolExecutor(cpus, thread_name_prefix="decoder"),
         decoder_threads=cpus,
     )

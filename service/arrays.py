@@ -4,7 +4,7 @@ The names after the type are the axes. Tests check them on every call (see tests
 """
 
 import numpy as np
-from jaxtyping import Float, Float32, Shaped, UInt8
+from jaxtyping import Float, Float32, Float64, Shaped, UInt8
 
 Pixels = UInt8[np.ndarray, "height width channels"]
 NetworkInput = Shaped[np.ndarray, "a b c"]
@@ -14,3 +14,6 @@ Probabilities = Float32[np.ndarray, "batch classes"]
 ClassScores = Float[np.ndarray, " classes"]
 FeatureMaps = Float[np.ndarray, "channels height width"]
 SomeMaps = Float[np.ndarray, "_ _ _"]  # as FeatureMaps, where those of several layers are named in one call
+Variations = Float[np.ndarray, "variations channels height width"]
+ChannelWeights = Float64[np.ndarray, " channels"]
+EvidenceMap = Float64[np.ndarray, "height width"]

@@ -174,6 +174,18 @@ class AnswerTooLargeError(TooLargeError):
 # --- the model cannot do what was asked
 
 
+class GraphTooLargeError(InvalidInputError):
+    code = "graph_too_large"
+
+    def __init__(self, nodes: int, reads: int, max_nodes: int, max_reads: int) -> None:
+        found = f"{nodes:,} nodes" if nodes > max_nodes else f"nodes that read {reads:,} tensors"
+        limit = f"{max_nodes:,} nodes" if nodes > max_nodes else f"{max_reads:,}"
+        super().__init__(
+            f"the graph has at least {found}, more than can be looked into",
+            f"simplify it to at most {limit} (fold constants, do not unroll loops); it is classified with all the same",
+        )
+
+
 class NotAClassifierError(InvalidInputError):
     code = "model_not_a_classifier"
 
@@ -181,6 +193,16 @@ class NotAClassifierError(InvalidInputError):
         super().__init__(
             f"model {shown(name)} has no output with one score per class", "its layer-shapes and feature-maps work"
         )
+
+
+class TooManyPassesError(InvalidInputError):
+    """Refused before it began, since it could not end in time."""
+
+    code = "too_many_passes"
+
+    def __init__(self, passes: int, seconds_each: float, seconds_left: float, limit: int, remedy: str) -> None:
+        estimate = f"{passes:,} passes of {1000 * seconds_each:.3g} ms take {passes * seconds_each:.1f} s"
+        super().__init__(f"{estimate}; there are {max(0.0, seconds_left):.1f} s and at most {limit:,} passes", remedy)
 
 
 class InspectionEndedError(InvalidInputError):
@@ -252,6 +274,16 @@ class ManagementOffError(SwitchedOffError):
         super().__init__(
             "loading and unloading over HTTP is switched off",
             "start the service with FOVEA_MANAGEMENT_TOKEN and send it as `Authorization: Bearer TOKEN`",
+        )
+
+
+class LiveStatisticsOffError(SwitchedOffError):
+    code = "live_statistics_off"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no production image is sampled for statistics of the layers",
+            "start the service with FOVEA_LIVE_SHARE=0.01, or another share of the images up to 1",
         )
 
 

@@ -47,4 +47,7 @@ class Settings(BaseSettings):
         default=256 * MIB, ge=0, description="memory for truncated networks of feature maps"
     )
     max_answer_bytes: int = Field(default=64 * MIB, ge=1024, description="largest answer with feature-map numbers")
+    live_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of classified images that live-statistics are made of; 0: none"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what the log shows")

@@ -1,4 +1,4 @@
-"""The command line: `python -m training train RECIPE | evaluate FILE | quantize MODEL | list`.
+"""The command line: `python -m training train RECIPE | evaluate FILE | describe FILE | quantize MODEL | list`.
 
 Whatever is wrong with the request ends as one line on stderr and exit code 2.
 """
@@ -14,6 +14,7 @@ from rich.console import Console
 from service.engine.model_metadata import Metrics
 from service.errors import FoveaError
 from training.datasets import load
+from training.describing import describe
 from training.evaluating import evaluated_file
 from training.progress import follow
 from training.quantizing import quantize
@@ -55,6 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="DIR", help="folder of the data files (default: data/<data set>)"
     )
     evaluate.set_defaults(command=_evaluate)
+    describing = commands.add_parser(
+        "describe", help="write what each layer holds for training images into an exported file, for live-statistics"
+    )
+    describing.add_argument("file", type=Path, metavar="FILE")
+    describing.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the data files (default: data/<data set>)"
+    )
+    describing.set_defaults(command=_describe)
     quantize = commands.add_parser("quantize", help="make a trained version's 8-bit form, as the model's next version")
     quantize.add_argument("model", type=_model, metavar="MODEL[@VERSION]", help="default: the newest trained version")
     quantize.add_argument(
@@ -117,6 +126,12 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     print(f"{options.file}  {_sentence(evaluated_file(options.file, options.data))}")
+
+
+def _describe(options: argparse.Namespace) -> None:
+    report = describe(options.file, options.data).layer_statistics
+    if report is not None:
+        print(f"{options.file}  {len(report.layers)} layers over {report.images:,} {report.dataset}")
 
 
 def _quantize(options: argparse.Namespace) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 
 from service.engine.model_file import ModelFile
-from service.engine.model_metadata import ModelMetadata, Provenance, with_metadata
+from service.engine.model_metadata import ModelMetadata, Provenance, graph_sha256, with_metadata
 from service.engine.repository import Entry, listing
 from training.datasets import Dataset, Examples, load, split
 from training.errors import AccuracyLossError, MissingVersionError, UnusableFileError
 from training.evaluating import checked_file
 from training.evaluation import accuracy, fitted_temperature
 from training.export import Exported
+from training.layer_statistics import with_training_report
 from training.provenance import commit, versions
 from training.publishing import publish, version_path
 from training.quantization import METHOD, quantized
@@ -84,9 +85,9 @@ def _is_trained(file: ModelFile) -> bool:
 
 def _provenance(entry: Entry, source: ModelFile, before: float, images: int) -> Provenance:
     note = (
-        f"int8 of version {entry.version} (sha256 of that file {source.sha256}), which has {before:.2%} on the same "
-        f"test images in float32; uint8 activations, int8 kernels per channel within 7 bits; ranges: {METHOD} of each "
-        f"tensor over {images:,} training images"
+        f"int8 of version {entry.version} (fovea.sha256 {graph_sha256(source.model)}), which has {before:.2%} on the "
+        f"same test images in float32; uint8 activations, int8 kernels per channel within 7 bits; "
+        f"ranges: {METHOD} of each tensor over {images:,} training images"
     )
     return source.metadata.provenance.model_copy(
         update={"stage": "quantized", "commit": commit(), "versions": versions(), "note": note}
@@ -97,7 +98,7 @@ def _described(
     graph: Exported, source: ModelMetadata, dataset: Dataset, validation: Examples, provenance: Provenance
 ) -> ModelMetadata:
     temperature = fitted_temperature(onnx_logits(graph.model, validation.images), validation.labels)
-    return source.model_copy(
+    metadata = source.model_copy(
         update={
             "layers": graph.layers,
             "metrics": metrics(onnx_logits(graph.model, dataset.test.images), dataset, temperature),
@@ -105,6 +106,7 @@ def _described(
             "provenance": provenance,
         }
     )
+    return with_training_report(graph.model, metadata, dataset.training.images)
 
 
 def _refuse_loss(before: float, metadata: ModelMetadata, max_loss: float) -> None:

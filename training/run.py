@@ -15,6 +15,7 @@ from training.datasets import Dataset, Examples, split
 from training.errors import InvalidRecipeError
 from training.evaluation import accuracy, cross_entropy, fitted_temperature, torch_logits
 from training.export import Exported, exported
+from training.layer_statistics import with_training_report
 from training.loop import Epoch, Step, train
 from training.networks import NETWORKS
 from training.parity import check_parity
@@ -95,7 +96,8 @@ def described(
         temperature=temperature,
         provenance=provenance,
     )
-    return with_metadata(graph.model, metadata).SerializeToString(deterministic=True), metadata
+    reported = with_training_report(graph.model, metadata, dataset.training.images)
+    return with_metadata(graph.model, reported).SerializeToString(deterministic=True), reported
 
 
 def image_shape(dataset: Dataset) -> tuple[int, int, int]:

@@ -78,6 +78,8 @@ async def classified(sent: Sequence[Upload], services: Services, classifier: Cla
             raise inputs[0]
         pieces = await _pieces(inputs, services, place)
     ended = time.monotonic() if pieces else None
+    if services.sampler is not None:
+        services.sampler.offer(classifier, (item for item in inputs if not isinstance(item, FoveaError)))
     results = ranked(classifier, pieces, top)
     return encoded(classifier, sent, inputs, results), timing(place.arrived, decoded, place.started, ended)
 

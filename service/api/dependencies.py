@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Path, Request
 
+from service.api.live_sampler import Sampler
 from service.api.peers import Peers
 from service.engine.classifier import Classifier
 from service.engine.devices import Device
@@ -39,6 +40,7 @@ class Services:
     registry: Registry
     scheduler: Scheduler
     inspector: Inspector
+    sampler: Sampler | None  # None: no image is sampled
     decoders: Executor
     decoder_threads: int
 

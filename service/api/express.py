@@ -133,7 +133,8 @@ class Desk:
                 one.connection.goes_on(one.asked, one.body)
 
     def _answer(self, classifier: Classifier, batch: Sequence[_Waiting]) -> None:
-        scheduler, began = self.app.state.services.scheduler, time.monotonic()
+        services: Services = self.app.state.services
+        scheduler, began = services.scheduler, time.monotonic()
         pieces = scheduler.run_here(classifier, np.stack([image for one in batch for image in one.inputs]))
         ended = time.monotonic()
         if any(piece.error is not None for piece in pieces):
@@ -152,6 +153,8 @@ class Desk:
             answer = encoded(classifier, one.sent, one.inputs, own)
             self.count(one.asked, 200, one.arrived)
             one.connection.answers(one.asked, answer, timing(one.arrived, one.decoded, began, ended))
+        if services.sampler is not None:
+            services.sampler.offer(classifier, (image for one in batch for image in one.inputs))
 
     def count(self, asked: _Asked, status: int, arrived: float) -> None:
         counts: HttpCounts = self.app.state.http_counts

@@ -123,6 +123,8 @@ async def infer(request: Request, services: AllServices, classifier: NamedClassi
     asked = await services.run(services.decoders, lambda: _asked(body, request.headers, services, classifier))
     services.scheduler.statistics.decoded((classifier.name, classifier.version), time.monotonic() - began)
     scores = await _scores(asked, services, classifier)
+    if services.sampler is not None:
+        services.sampler.offer(classifier, asked.input.batch)
 
     def packing() -> Response:
         return _packed(scores, asked, classifier, request.headers.get("accept-encoding", ""))

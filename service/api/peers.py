@@ -1,4 +1,4 @@
-"""The other worker processes of the service: what one is told to load or unload, all do.
+"""The other worker processes of the service: what one is told to load or unload, all do; what all saw, one says.
 
 Each listens on a socket file of its own as well, where it gets the same request again. Knows no route.
 """
@@ -24,7 +24,7 @@ class Peers:
 
         Raises PeerFailedError with the first answer that is not 200, or none.
         """
-        if request.scope["server"][1] is None:  # it came over a socket file
+        if is_from_peer(request):
             return
         body = await request.body()
         for address in self.addresses:
@@ -34,6 +34,26 @@ class Peers:
                 raise PeerFailedError(f"cannot be reached: {error.strerror}") from error
             if status != 200:
                 raise PeerFailedError(f"answered {status}: {shown(answer, 300)}")
+
+    async def answers(self, request: Request, seconds: float) -> list[str]:
+        """What the other workers answer to the same GET; those that give none in time, or an error, are left out."""
+        return [
+            answer
+            for answer in await asyncio.gather(*(self._answer(request, seconds, of) for of in self.addresses))
+            if answer
+        ]
+
+    async def _answer(self, request: Request, seconds: float, address: Path) -> str:
+        try:
+            status, answer = await asyncio.wait_for(_asked(address, _written(request, b"")), seconds)
+        except (OSError, TimeoutError, IndexError):  # being started again, hanging, or ended while it answered
+            return ""
+        return answer if status == 200 else ""
+
+
+def is_from_peer(request: Request) -> bool:
+    """Whether another worker asks: then it came over a socket file, which has no port."""
+    return request.scope["server"][1] is None
 
 
 def _written(request: Request, body: bytes) -> bytes:

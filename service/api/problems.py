@@ -3,7 +3,7 @@
 Under /v2 the same errors take that protocol's own form.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
 from fastapi import Request
@@ -64,11 +64,28 @@ def refusal(request: Request, error: FoveaError) -> Response:
 async def invalid_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"][1:]) or "request"
+    name = _place(first["loc"][1:], error.body) or "request"
     unknown = first["type"] == "extra_forbidden"
-    detail = f"{name[:64]}={shown(first.get('input'))} cannot be used: {first['msg']}"
+    reason = first["msg"].removeprefix("Value error, ")
+    missing = first["type"] == "missing"
+    detail = (
+        f"{name[:64]} is missing" if missing else f"{name[:64]}={shown(first.get('input'))} cannot be used: {reason}"
+    )
     remedy = "leave it out; see /docs for the parameters" if unknown else "see /docs for its range"
     return problem(request, 422, "parameter_invalid", detail, remedy)
+
+
+def _place(path: Sequence[str | int], sent: object) -> str:
+    """`layers.3.kernel`. Between them pydantic also names the kind of layer, which leads nowhere in what was sent."""
+    parts, here = [], sent
+    for number, part in enumerate(path):
+        there = here.get(part) if isinstance(here, dict) else None
+        if isinstance(here, list) and isinstance(part, int) and part < len(here):
+            there = here[part]
+        if there is not None or not isinstance(here, dict) or number == len(path) - 1:
+            parts.append(str(part))
+            here = there
+    return ".".join(parts)
 
 
 async def http_error(request: Request, error: Exception) -> Response:

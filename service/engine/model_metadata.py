@@ -11,6 +11,7 @@ from typing import Literal
 import onnx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.engine.layer_report import TrainingReport
 from service.errors import InvalidMetadataError
 from service.images.preprocessing import Preprocessing
 
@@ -57,6 +58,7 @@ class ModelMetadata(_Frozen):
     preprocessing: Preprocessing
     layers: tuple[ManifestLayer, ...] = ()
     metrics: Metrics | None = None
+    layer_statistics: TrainingReport | None = None
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     provenance: Provenance = Provenance(stage="foreign")
     assumed: tuple[str, ...] = ()

@@ -17,7 +17,10 @@ AutoPad = Literal["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]
 
 @dataclass(frozen=True)
 class Window:
-    """A convolution's or pooling's window along one axis. `padding` (begin, end) counts if `auto_pad` is NOTSET."""
+    """A convolution's or pooling's window along one axis. `padding` (begin, end) counts if `auto_pad` is NOTSET.
+
+    ONNX Runtime pads a `pooling` by `auto_pad` as if it had no dilation; a dilated convolution it refuses.
+    """
 
     kernel: int
     stride: int = 1
@@ -25,6 +28,7 @@ class Window:
     dilation: int = 1
     auto_pad: AutoPad = "NOTSET"
     ceil_mode: bool = False
+    pooling: bool = False
 
     def __post_init__(self) -> None:
         _require_positive(kernel=self.kernel, stride=self.stride, dilation=self.dilation)
@@ -64,7 +68,8 @@ def window_padding(size: int, window: Window) -> tuple[int, int]:
         return window.padding
     if window.auto_pad == "VALID":
         return 0, 0
-    total = max(window.extent - (size % window.stride or window.stride), 0)
+    extent = window.kernel if window.pooling else window.extent
+    total = max(extent - (size % window.stride or window.stride), 0)
     return _split(total, more_at_end=window.auto_pad == "SAME_UPPER")
 
 

@@ -8,7 +8,7 @@ from math import prod
 
 import onnx
 
-from service.inspection.constants import count_of, dims_of, numbers_of
+from service.inspection.constants import count_of, dims_of, integers_of, numbers_of
 from service.inspection.matching import Graph, Match
 from service.inspection.patterns import Condition
 
@@ -44,7 +44,8 @@ def node_axes(node: onnx.NodeProto, graph: Graph) -> frozenset[int] | None:
     axes = graph.settings(node).get("axes")
     if isinstance(axes, int):
         return frozenset({axes})
-    return frozenset(map(int, axes)) if isinstance(axes, tuple) else None
+    integers = integers_of(axes)
+    return None if integers is None else frozenset(integers)
 
 
 def _per_channel(match: Match, graph: Graph, _scope: Scope) -> bool:
@@ -86,13 +87,12 @@ def _odd_window(match: Match, graph: Graph, _scope: Scope) -> bool:
     """An even window lies one channel off ONNX's; whether zeros were padded evenly says the same."""
     (pool,), (pad,) = match.of_type("AveragePool"), match.of_type("Pad")
     settings, padding = graph.settings(pool), graph.settings(pad)
-    kernel = settings.get("kernel_shape")
-    wide = [size for size in kernel if size != 1] if isinstance(kernel, tuple) else []
+    wide = [size for size in integers_of(settings.get("kernel_shape")) or () if size != 1]
     moves = {settings.get(name) for name in ("pads", "strides", "dilations")}
     stays = all(not isinstance(move, tuple) or set(move) in ({0}, {1}) for move in moves)
     added = padding.get("pads")
     even = not isinstance(added, tuple) or sorted(added)[-2:] == [wide[0] // 2] * 2 if wide else False
-    return stays and len(wide) == 1 and int(wide[0]) % 2 == 1 and even and padding.get("mode", "constant") == "constant"
+    return stays and len(wide) == 1 and wide[0] % 2 == 1 and even and padding.get("mode", "constant") == "constant"
 
 
 def _over_space(match: Match, graph: Graph, _scope: Scope) -> bool:

@@ -68,14 +68,14 @@ def image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto | None:
 def read_tensors(node: onnx.NodeProto) -> Iterator[str]:
     """Every tensor a node reads: its inputs, and what the bodies of If, Loop and Scan take from outside."""
     yield from filter(None, node.input)
-    pending = list(_bodies(node))
+    pending = list(bodies(node))
     while pending:
         body = pending.pop()
         inside = {value.name for value in body.input} | {t.name for t in body.initializer}
         inside |= {name for inner in body.node for name in inner.output}
         for inner in body.node:
             yield from (name for name in inner.input if name and name not in inside)
-            pending.extend(_bodies(inner))
+            pending.extend(bodies(inner))
 
 
 def weight_names(name: str, constants: Constants) -> Iterator[str]:
@@ -143,12 +143,18 @@ def count_of(name: str, constants: Constants, depth: int = 4) -> int | None:
     return None
 
 
+def integers_of(value: Setting | None) -> tuple[int, ...] | None:
+    """A setting that is a list of integers, None where it is absent or something else."""
+    integers = tuple(number for number in value if isinstance(number, int)) if isinstance(value, tuple) else None
+    return integers if integers is not None and isinstance(value, tuple) and len(integers) == len(value) else None
+
+
 def opset_of(model: onnx.ModelProto) -> int:
     """The version of the standard operators; 1 where the file states none."""
     return next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
 
 
-def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g

@@ -1,7 +1,7 @@
 """The filters of a layer: numbers, statistics or a picture, also beside another version's. Knows no HTTP, no image."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -98,73 +98,91 @@ def filters(
     other: Network | None = None,
 ) -> Reply:
     """`other`: the network of `query.with_version`, with a layer of the same name and shape. `url`: of the version."""
-    layer = _filtered(network, name)
-    found = _weights(network, layer)
-    before_layer = None if other is None else _filtered(other, name)
-    before = None if other is None or before_layer is None else _weights(other, before_layer)
-    if before is not None and before["weight"].shape != found["weight"].shape:
-        shape = "x".join(map(str, before["weight"].shape))
+    held = _held(network, name, version)
+    before = None if other is None else _held(other, name, query.with_version or 0)
+    if before is not None and before.weight.shape != held.weight.shape:
+        shape = "x".join(map(str, before.weight.shape))
         raise InvalidParameterError("with_version", query.with_version, f"its {name} has another shape, {shape}")
-    if query.format == "npy":
-        return as_npy(f"{layer.id}.weight", found["weight"], max_bytes)
-    if query.format == "npz":
-        theirs_too = {f"version_{query.with_version}.{role}": values for role, values in (before or {}).items()}
-        return as_npz(f"{layer.id}.filters", found | theirs_too, max_bytes)
-    if query.format == "png":
-        return _picture(network, layer, found["weight"], None if before is None else before["weight"], query, version)
-    links = _links(url, layer, query.with_version)
-    if query.values:
-        _refuse_too_many(sum(values.size for values in (*found.values(), *(before or {}).values())), links)
-    beside: dict[str, Any] = {}
-    if other is not None and before_layer is not None and before is not None:
-        theirs = _version(other, before_layer, before, query.with_version or 0, values=query.values)
-        beside["with_version"] = VersionFilters(**theirs)
-        beside["change"] = weight_change(before["weight"], found["weight"])
-    answer = Filters(
-        **_version(network, layer, found, version, values=query.values),
-        model=model,
-        layer=layer.id,
-        kind=layer.kind,
-        shape=list(found["weight"].shape),
-        axes=_axes(layer, found["weight"]),
-        groups=layer.groups,
-        links=links,
-        **beside,
-    )
-    return as_json(answer, only_set=True)
+    match query.format:
+        case "npy":
+            return as_npy(f"{held.layer.id}.weight", held.weight, max_bytes)
+        case "npz":
+            return as_npz(f"{held.layer.id}.filters", _named_arrays(held, before), max_bytes)
+        case "png":
+            return _picture(held, before, query)
+        case _:
+            return as_json(_described(held, before, query, model, url), only_set=True)
 
 
-def _filtered(network: Network, name: str) -> Layer:
+@dataclass(frozen=True)
+class _Held:
+    """The filters of one version; `weight` [filters, ...], in float32 or float64."""
+
+    network: Network
+    layer: Layer
+    version: int
+    weight: np.ndarray
+    bias: np.ndarray | None
+
+    @property
+    def count(self) -> int:
+        return self.weight.size + (0 if self.bias is None else self.bias.size)
+
+
+def _held(network: Network, name: str, version: int) -> _Held:
     layer = network.layer(name)
     if layer.kind not in KINDS or layer.stage == "preprocessing" or not layer.weights:
         have = ", ".join(each.id for each in network.layers if each.kind in KINDS and each.weights)
         raise InvalidParameterError("layer", layer.id, f"a {layer.kind} has no filters; these have: {have or 'none'}")
-    return layer
-
-
-def _weights(network: Network, layer: Layer) -> dict[str, np.ndarray]:
-    """float16 and quantised types as NumPy and JSON have them: float32."""
     found = weights_by_role(network.file.model, layer)
-    found["weight"] = filters_first(layer, found["weight"])
-    return {
-        role: values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
-        for role, values in found.items()
-    }
-
-
-def _version(
-    network: Network, layer: Layer, found: dict[str, np.ndarray], version: int, *, values: bool
-) -> dict[str, Any]:
-    together, each = weight_statistics(found["weight"])
     bias = found.get("bias")
-    numbers: dict[str, Any] = {"weight": nested(found["weight"])} if values else {}
-    if values and bias is not None:
-        numbers["bias_values"] = nested(bias)
+    weight = _as_float(filters_first(layer, found["weight"]))
+    return _Held(network, layer, version, weight, None if bias is None else _as_float(bias))
+
+
+def _as_float(values: np.ndarray) -> np.ndarray:
+    """float16 and bfloat16 as all of NumPy and JSON know them."""
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
+
+
+def _named_arrays(held: _Held, before: _Held | None) -> dict[str, np.ndarray]:
+    named = {"weight": held.weight, "bias": held.bias}
+    if before is not None:
+        named |= {f"version_{before.version}.weight": before.weight, f"version_{before.version}.bias": before.bias}
+    return {name: values for name, values in named.items() if values is not None}
+
+
+def _described(held: _Held, before: _Held | None, query: FiltersQuery, model: str, url: str) -> Filters:
+    links = _links(url, held.layer, query.with_version)
+    if query.values:
+        _refuse_too_many(held.count + (0 if before is None else before.count), links)
+    beside: dict[str, Any] = {}
+    if before is not None:
+        beside["with_version"] = VersionFilters(**_of_version(before, values=query.values))
+        beside["change"] = weight_change(before.weight, held.weight)
+    return Filters(
+        **_of_version(held, values=query.values),
+        model=model,
+        layer=held.layer.id,
+        kind=held.layer.kind,
+        shape=list(held.weight.shape),
+        axes=_axes(held.layer, held.weight),
+        groups=held.layer.groups,
+        links=links,
+        **beside,
+    )
+
+
+def _of_version(held: _Held, *, values: bool) -> dict[str, Any]:
+    together, each = weight_statistics(held.weight)
+    numbers: dict[str, Any] = {"weight": nested(held.weight)} if values else {}
+    if values and held.bias is not None:
+        numbers["bias_values"] = nested(held.bias)
     return {
-        "version": version,
-        "note": fold(network.file.model, network.file.metadata.layers, layer),
+        "version": held.version,
+        "note": fold(held.network.file.model, held.network.file.metadata.layers, held.layer),
         "statistics": together,
-        "bias": None if bias is None else weight_statistics(bias[:, None])[0],
+        "bias": None if held.bias is None else weight_statistics(held.bias[:, None])[0],
         "filters": each,
         **numbers,
     }
@@ -177,18 +195,18 @@ def _axes(layer: Layer, weight: np.ndarray) -> list[str]:
     return ["output channel", inputs, *["kernel row", "kernel column"][-(weight.ndim - 2) :]]
 
 
-def _picture(
-    network: Network, layer: Layer, weight: np.ndarray, before: np.ndarray | None, query: FiltersQuery, version: int
-) -> Reply:
+def _picture(held: _Held, before: _Held | None, query: FiltersQuery) -> Reply:
+    """The other version left, this one right."""
     if query.input_channel is not None and query.filter is not None:
         raise InvalidParameterError("filter", query.filter, "ask for one filter or one input channel, not both")
+    network = held.network
     types, stated = geometry(network).types, network.file.metadata.preprocessing
-    versions = [(version, weight)] if before is None else [(query.with_version, before), (version, weight)]
+    shown = [each for each in (before, held) if each is not None]
     layouts = [
-        layout(network.layers, layer, values, types, stated, query.input_channel, query.filter)
-        for _, values in versions
+        layout(network.layers, held.layer, each.weight, types, stated, query.input_channel, query.filter)
+        for each in shown
     ]
-    panels = [Panel(f"version {number}", laid.cells) for (number, _), laid in zip(versions, layouts, strict=True)]
+    panels = [Panel(f"version {each.version}", laid.cells) for each, laid in zip(shown, layouts, strict=True)]
     picture = filter_picture(panels, item=layouts[0].item, column=layouts[0].column, scale=query.scale, page=query.page)
     return Reply(picture.png, "image/png", legend=json.dumps(asdict(picture.legend)))
 

@@ -16,6 +16,8 @@ def fold(model: onnx.ModelProto, manifest: Sequence[ManifestLayer], layer: Layer
     """Why the weights are not the trained module's own; None where nothing says so, which is no proof."""
     if layer.kind not in ("conv", "transposed_conv", "dense") or not layer.weights:
         return None
+    if layer.folded:
+        return f"the exporter has folded {' and '.join(layer.folded)} into these weights"
     stored = list(weight_names(layer.weights[0], constants_of(model.graph)))
     node = next((n for n in model.graph.node if layer.weights[0] in n.input), onnx.NodeProto())
     rules = [prop.value for prop in node.metadata_props if prop.key == _RULE and "BatchNorm" in prop.value]

@@ -6,13 +6,14 @@ Reads the graph's structure only: no shapes are inferred, no weight is evaluated
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import onnx
 
 from service.engine.model_metadata import ManifestLayer
 from service.errors import UnknownLayerError
-from service.inspection.constants import Setting, image_inputs, weight_names
+from service.inspection.constants import Setting, image_inputs, integers_of, weight_names
 from service.inspection.exporter_names import (
     first,
     inserted_by_tf2onnx,
@@ -56,20 +57,20 @@ class Layer:
     def output(self) -> str:
         return self.outputs[0]
 
-    @property
+    @cached_property
     def kernel(self) -> tuple[int, ...] | None:
         """Per spatial axis, None for a layer without a window."""
         return self.integers("kernel_shape")
 
-    @property
+    @cached_property
     def stride(self) -> tuple[int, ...] | None:
         return self._per_axis("strides", 1)
 
-    @property
+    @cached_property
     def dilation(self) -> tuple[int, ...] | None:
         return self._per_axis("dilations", 1)
 
-    @property
+    @cached_property
     def padding(self) -> tuple[tuple[int, int], ...] | None:
         """(begin, end) per spatial axis as the file states it; with `auto_pad` the input's size decides instead."""
         if self.kernel is None:
@@ -85,11 +86,7 @@ class Layer:
 
     def integers(self, setting: str) -> tuple[int, ...] | None:
         """A setting that is a list of integers, None where it is absent or something else."""
-        value = self.settings.get(setting)
-        if not isinstance(value, tuple):
-            return None
-        integers = tuple(number for number in value if isinstance(number, int))
-        return integers if len(integers) == len(value) else None
+        return integers_of(self.settings.get(setting))
 
     def _per_axis(self, setting: str, default: int) -> tuple[int, ...] | None:
         if self.kernel is None:

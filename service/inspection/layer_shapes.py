@@ -3,7 +3,7 @@
 Nothing is run and no weight is evaluated; knows no HTTP. What the rows hold is `service.inspection.layer_table`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import onnx
@@ -11,16 +11,22 @@ from onnx.defs import has
 
 from service.engine.model_metadata import ManifestLayer
 from service.errors import InvalidParameterError, shown
-from service.inspection.costs import dense_inputs, macs, parameters
+from service.inspection import stopping
+from service.inspection.cost_formulas import macs_formula, parameters_formula
+from service.inspection.costs import macs, parameters
 from service.inspection.fit import Misfit, misfit
 from service.inspection.graph import Layer, layers
+from service.inspection.graph_size import refuse_too_many_nodes
 from service.inspection.input_size import Dims, Picture, picture
 from service.inspection.layer_table import LayerRow, LayerShapes, Number, ReceptiveFieldRow, Totals
 from service.inspection.layer_windows import SizedWindow, sized_windows
 from service.inspection.shapes import UNKNOWN, TensorType, known_sizes, tensor_types
 from service.inspection.sight import Sight, views
+from service.inspection.size_formulas import size_formulas
 
 Types = Mapping[str, TensorType]
+
+_BETWEEN_CHECKS = 1000  # rows, some 0.1 s
 
 
 def layer_shapes(
@@ -31,30 +37,51 @@ def layer_shapes(
     height: int | None = None,
     width: int | None = None,
 ) -> LayerShapes:
+    """The table of a model whose layers nobody has worked out yet; see `shapes_of`."""
+    refuse_too_many_nodes(model.graph)
+    return shapes_of(layers(model, manifest), model, batch=batch, height=height, width=width)
+
+
+def shapes_of(
+    found: Sequence[Layer],
+    model: onnx.ModelProto,
+    *,
+    batch: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
+) -> LayerShapes:
     """The table for an input of this size; what is not asked stays as the file declares it, a free batch is 1.
 
     Raises InvalidParameterError for a size the file has fixed otherwise, or that makes a layer impossible. What the
-    file's own size makes impossible, and what nobody can infer, is a row with a reason.
+    file's own size makes impossible, and what nobody can infer, is a row with a reason. Cost: linear in the nodes.
     """
-    found = layers(model, manifest)
     image = picture(model, found, batch, height, width)
     asked = {name: size for name, size in (("height", height), ("width", width), ("batch", batch)) if size is not None}
     inferred = tensor_types(model, image)
+    stopping.check()
     faults = _faults(found, inferred, asked)
     types = {name: UNKNOWN if name in faults else known for name, known in inferred.items()}
-    reasons = {layer.id: faults.get(layer.output) or _reason(layer, types, image) for layer in found}
-    seen = views(found, types, image)
-    makers = {tensor: layer.id for layer in found for tensor in layer.outputs}
-    rows = tuple(
-        _row(layer, types, makers, _receptive_field(seen.get(layer.output), image), reasons[layer.id])
-        for layer in found
-    )
+    rows = tuple(_rows(found, types, faults, image))
     return LayerShapes(
         input=image.tensor if image else None,
         input_shape=image.dims if image else None,
         layers=rows,
         totals=_totals(found, rows),
     )
+
+
+def _rows(found: Sequence[Layer], types: Types, faults: Mapping[str, str], image: Picture | None) -> Iterator[LayerRow]:
+    makers = {tensor: layer.id for layer in found for tensor in layer.outputs}
+    seen = views(found, types, image)
+    fields: dict[int, ReceptiveFieldRow | None] = {}  # by the identity of a view: most layers share their input's
+    for number, layer in enumerate(found):
+        if number % _BETWEEN_CHECKS == 0:
+            stopping.check()
+        view = seen.get(layer.output)
+        if id(view) not in fields:
+            fields[id(view)] = _receptive_field(view, image)
+        reason = faults.get(layer.output) or _reason(layer, types, image)
+        yield _row(layer, types, makers, fields[id(view)], reason)
 
 
 def _faults(found: Sequence[Layer], types: Types, asked: Mapping[str, int]) -> dict[str, str]:
@@ -97,7 +124,7 @@ def _row(
     before = types.get(layer.inputs[0], UNKNOWN).dims if layer.inputs else None
     after = types.get(layer.output, UNKNOWN)
     windows = _windows(layer, before)
-    products = macs(layer, types)
+    learned, products = parameters(layer, types), macs(layer, types)
     return LayerRow(
         id=layer.id,
         aliases=layer.aliases,
@@ -114,9 +141,11 @@ def _row(
         groups=layer.groups if "conv" in layer.kind else None,
         input_shape=before,
         output_shape=after.dims,
-        formula=_formula(layer, types, windows) if after.count is not None else (),
-        parameters=parameters(layer, types),
+        formula=size_formulas(layer, types, windows),
+        parameters=learned,
+        parameters_formula=parameters_formula(layer, types, learned),
         macs=products,
+        macs_formula=macs_formula(layer, types, products),
         flops=None if products is None else 2 * products,
         activation_bytes=after.bytes,
         receptive_field=field,
@@ -127,24 +156,6 @@ def _row(
 def _windows(layer: Layer, before: Dims | None) -> tuple[SizedWindow, ...] | None:
     sizes = None if before is None else known_sizes(before[2:])
     return None if sizes is None else sized_windows(layer, sizes)
-
-
-def _formula(layer: Layer, types: Types, windows: tuple[SizedWindow, ...] | None) -> tuple[str, ...]:
-    """One per spatial axis, or one for all where they are the same."""
-    if windows:
-        return tuple(dict.fromkeys(window.formula for window in windows))
-    if layer.kind in ("flatten", "reshape"):
-        return _flattening(types[layer.inputs[0]].dims or (), types[layer.output].dims or ())
-    weight = known_sizes(types.get(layer.weights[0], UNKNOWN).dims) if layer.weights else None
-    if layer.kind == "dense" and weight is not None and len(weight) > 1:
-        inputs, outputs = dense_inputs(layer, weight)
-        return (f"{inputs} -> {outputs}",)
-    return ()
-
-
-def _flattening(before: Dims, after: Dims) -> tuple[str, ...]:
-    flattened = len(after) == 2 and len(before) > 2 and before[0] == after[0]
-    return (f"{'*'.join(map(str, before[1:]))} = {after[1]}",) if flattened else ()
 
 
 def _receptive_field(view: tuple[Sight, ...] | None, image: Picture | None) -> ReceptiveFieldRow | None:

@@ -17,6 +17,7 @@ A MAC is one multiplication with its addition; flops = 2 * macs. Biases, activat
 A transposed convolution is counted before its padding is cut off.
 MACs, flops and activation bytes are those of the whole batch; parameters do not depend on it.
 Parameters are the numbers that training changes: of batch norm its scale and shift, not its running mean and variance.
+With a batch norm folded into it, a layer's parameters are the file's: one shift in place of a scale and a shift.
 Weights that several layers share are in the total once.
 A window gives floor((input + padding - kernel)/stride) + 1 outputs; with a dilation d its kernel covers d*(k - 1) + 1.
 The receptive field is in pixels of the input, padding included; the centre of unit t lies at centre + t * jump.
@@ -66,7 +67,11 @@ class LayerRow(_Frozen):
         description="the size with its numbers, one per spatial axis, one if they are equal"
     )
     parameters: int | None = Field(description="trained numbers")
+    parameters_formula: str | None = Field(
+        description="weights + biases: outputs * inputs of a group * kernel + outputs; null without any"
+    )
     macs: int | None = Field(description="multiply-accumulates for the whole batch")
+    macs_formula: str | None = Field(description="positions * outputs * inputs of a group * kernel; null without any")
     flops: int | None = Field(description="2 * macs")
     activation_bytes: int | None = Field(description="memory of its output for the whole batch")
     receptive_field: ReceptiveFieldRow | None = Field(description="null where it is not known")

@@ -5,6 +5,7 @@ Knows layers and their input sizes; the sums themselves are in `service.inspecti
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import get_args
 
 from service.errors import InvalidParameterError
@@ -24,12 +25,18 @@ from service.inspection.graph import Layer
 
 @dataclass(frozen=True)
 class SizedWindow:
-    """One spatial axis of a layer at one input size: what it adds (or, transposed, cuts off), gives, and the sum."""
+    """One spatial axis of a layer at one input size: what it adds (or, transposed, cuts off) and gives."""
 
     window: Window | TransposedWindow
+    size: int
     padding: tuple[int, int]
     output: int
-    formula: str
+
+    @cached_property
+    def formula(self) -> str:
+        if isinstance(self.window, Window):
+            return window_formula(self.size, self.window)
+        return transposed_formula(self.size, self.window)
 
 
 def sized_windows(layer: Layer, sizes: Sequence[int]) -> tuple[SizedWindow, ...] | None:
@@ -50,7 +57,7 @@ def windows_of(layer: Layer) -> tuple[Window | TransposedWindow, ...] | None:
     try:
         if layer.kind != "transposed_conv":
             ceil_mode = layer.settings.get("ceil_mode") == 1
-            return tuple(Window(*part, auto_pad=auto_pad, ceil_mode=ceil_mode) for part in parts)
+            return tuple(_window(*part, auto_pad, ceil_mode, layer.kind.endswith("_pool")) for part in parts)
         extra = layer.integers("output_padding") or (0,) * len(parts)
         asked = layer.integers("output_shape") or (None,) * len(parts)
         ends = zip(extra, asked[-len(parts) :], strict=True)
@@ -64,9 +71,12 @@ def _auto_pad(layer: Layer) -> AutoPad | None:
     return next((known for known in get_args(AutoPad) if known == stated), None)
 
 
+# Most axes of a network are like another one of it, and a table asks for each of them several times.
+_window = lru_cache(maxsize=4096)(Window)
+
+
+@lru_cache(maxsize=4096)
 def _sized(window: Window | TransposedWindow, size: int) -> SizedWindow:
     if isinstance(window, Window):
-        sum_, formula = window_size(size, window), window_formula(size, window)
-        return SizedWindow(window, window_padding(size, window), sum_, formula)
-    sum_, formula = transposed_size(size, window), transposed_formula(size, window)
-    return SizedWindow(window, transposed_padding(size, window), sum_, formula)
+        return SizedWindow(window, size, window_padding(size, window), window_size(size, window))
+    return SizedWindow(window, size, transposed_padding(size, window), transposed_size(size, window))

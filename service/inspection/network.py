@@ -3,6 +3,8 @@
 Everything that does not depend on an image is worked out once. Knows no HTTP and not the sessions that classify.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -14,13 +16,16 @@ from service.errors import InvalidParameterError
 from service.images.decoding import ImageLimits
 from service.images.network_input import network_input, picture
 from service.inspection.graph import Layer, layer_named, layers
+from service.inspection.graph_size import MAX_NODES, refuse_too_many_nodes
 from service.inspection.input_size import picture as picture_input
-from service.inspection.layer_shapes import layer_shapes
+from service.inspection.layer_shapes import shapes_of
 from service.inspection.layer_table import LayerShapes
-from service.inspection.prefix_sessions import PrefixSessions
+from service.inspection.prefix_sessions import Feed, Part, PrefixSessions
 from service.inspection.selection import selected
 from service.inspection.shapes import tensor_types
 from service.inspection.sight import View, views
+
+_TABLES = 8  # kept for each network: sizes and batches that people go back and forth between
 
 
 class Network:
@@ -29,10 +34,13 @@ class Network:
     def __init__(self, file: ModelFile, sessions: PrefixSessions) -> None:
         self.file = file
         self.sessions = sessions
+        self._tables: OrderedDict[tuple[int | None, ...], LayerShapes] = OrderedDict()
+        self._lock = threading.Lock()
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """In the order they run."""
+        """In the order they run. Raises GraphTooLargeError for a graph that takes too long to look into."""
+        refuse_too_many_nodes(self.file.model.graph)
         return layers(self.file.model, self.file.metadata.layers)
 
     def layer(self, name: str) -> Layer:
@@ -44,15 +52,20 @@ class Network:
         return selected(self.layers, names.split(","))
 
     def table(self, batch: int | None = None, height: int | None = None, width: int | None = None) -> LayerShapes:
-        """For the size that images are brought to before this network, where no other is asked for."""
+        """For the size that images are brought to before this network, where no other is asked for. Kept for later."""
         stated = self.file.metadata.preprocessing
-        return layer_shapes(
-            self.file.model,
-            self.file.metadata.layers,
-            batch=batch,
-            height=height or stated.height,
-            width=width or stated.width,
-        )
+        key = batch, height or stated.height, width or stated.width
+        with self._lock:
+            if key in self._tables:
+                self._tables.move_to_end(key)
+                return self._tables[key]
+        table = shapes_of(self.layers, self.file.model, batch=key[0], height=key[1], width=key[2])
+        with self._lock:
+            self._tables[key] = table
+            # Of a large graph fewer are kept: a row takes some kilobytes.
+            while len(self._tables) > max(1, min(_TABLES, MAX_NODES // (len(table.layers) + 1))):
+                self._tables.popitem(last=False)
+        return table
 
     @cached_property
     def sights(self) -> Mapping[str, View]:
@@ -87,6 +100,10 @@ class Network:
         if sum(map(len, parts)) != len(batch):
             raise InvalidParameterError("layer", tensor, "it has no row per image")
         return np.concatenate(parts)
+
+    def part(self, tensors: Sequence[str], given: Feed | None = None, *, any_rows: bool = False) -> Part:
+        """What computes the tensors from the image, or from other tensors: see `PrefixSessions.part`."""
+        return self.sessions.part(self.file.sha256, self.file.model, tensors, given, any_rows=any_rows)
 
     def _run(self, tensors: Sequence[str], batch: InputBatch) -> Mapping[str, np.ndarray]:
         return self.sessions.run(self.file.sha256, self.file.model, tensors, {self.file.input.name: batch})

@@ -1,15 +1,20 @@
-"""Any tensor inside a network at the cost of the nodes before it, from truncated copies of the model.
+"""Any tensor inside a network at the cost of the nodes it needs, from truncated copies of the model.
 
+A copy ends at the tensors that are asked for and begins at those that are given: the image, or any other tensor.
 Knows tensors by name, not layers; never touches the session that classifies.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
+from onnx.helper import make_tensor_value_info, np_dtype_to_tensor_dtype
 from onnxruntime import InferenceSession
 
 from service.errors import InvalidParameterError, UnknownLayerError, UnsupportedModelError, shown
@@ -21,7 +26,33 @@ from service.inspection.turns import Turns
 _SESSION_BYTES = 4 * 2**20
 _COPIES_OF_WEIGHTS = 2
 
-_Key = tuple[str, frozenset[str]]
+Feed = Mapping[str, np.ndarray]
+_Given = tuple[str, str, tuple[int, ...]]
+_Key = tuple[str, frozenset[str], frozenset[_Given], bool]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a network, open. It stays so as long as somebody holds it, kept or not."""
+
+    session: InferenceSession
+    tensors: tuple[str, ...]
+    turns: Turns
+
+    def run(self, feed: Feed) -> dict[str, np.ndarray]:
+        """The tensors in the file's own types; what `feed` holds beyond the part's inputs is left out.
+
+        Raises UnsupportedModelError where ONNX Runtime refuses the feed.
+        """
+        needed = {value.name: feed[value.name] for value in self.session.get_inputs() if value.name in feed}
+        try:
+            with self.turns:
+                stopping.check()
+                values = self.session.run(list(self.tensors), needed, stopping.run_options())
+        except Exception as error:  # ONNX Runtime has one exception type for each of its status codes
+            stopping.check()
+            raise _cannot_run(self.tensors, error) from error
+        return dict(zip(self.tensors, map(_array, self.tensors, values), strict=True))
 
 
 class PrefixSessions:
@@ -40,9 +71,7 @@ class PrefixSessions:
         self._sessions: OrderedDict[_Key, Future[InferenceSession]] = OrderedDict()
         self._bytes: dict[_Key, int] = {}
 
-    def run(
-        self, digest: str, model: onnx.ModelProto, tensors: Sequence[str], feed: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
+    def run(self, digest: str, model: onnx.ModelProto, tensors: Sequence[str], feed: Feed) -> dict[str, np.ndarray]:
         """The named tensors of `model` for `feed`; `digest` identifies the model. float16 comes as float32.
 
         `feed` holds every input of the model; those the prefix does not need are left out. Values agree with a run of
@@ -52,28 +81,33 @@ class PrefixSessions:
         """
         wanted = sorted(set(tensors) - set(feed))
         given = {name: np.asarray(feed[name]) for name in tensors if name in feed}
-        found = self._computed(digest, model, wanted, feed) if wanted else {}
+        found = self.part(digest, model, wanted).run(feed) if wanted else {}
         return {name: _as_float32((found | given)[name]) for name in tensors}
+
+    def part(
+        self,
+        digest: str,
+        model: onnx.ModelProto,
+        tensors: Sequence[str],
+        given: Feed | None = None,
+        *,
+        any_rows: bool = False,
+    ) -> Part:
+        """What computes `tensors` of `model` from its inputs, or from the tensors that are `given` instead.
+
+        Of `given` the types and the shapes count, and not how many rows they have. `any_rows` rewrites reshapes to one
+        row, which a file for single images has: whether the result still is the network's has to be tried.
+        To be held by whoever runs it many times: one too large to be kept would be built each time. Raises as `run`.
+        """
+        types = frozenset((name, str(values.dtype), values.shape) for name, values in (given or {}).items())
+        session = self._session((digest, frozenset(tensors), types, any_rows), model)
+        return Part(session, tuple(sorted(set(tensors))), self._turns)
 
     @property
     def kept_bytes(self) -> int:
         """The estimated memory of the sessions kept now; at most `max_bytes`."""
         with self._lock:
             return sum(self._bytes.values())
-
-    def _computed(
-        self, digest: str, model: onnx.ModelProto, wanted: list[str], feed: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        session = self._session((digest, frozenset(wanted)), model)
-        needed = {value.name: feed[value.name] for value in session.get_inputs() if value.name in feed}
-        try:
-            with self._turns:
-                stopping.check()
-                values = session.run(wanted, needed, stopping.run_options())
-        except Exception as error:  # ONNX Runtime has one exception type for each of its status codes
-            stopping.check()
-            raise _cannot_run(wanted, error) from error
-        return dict(zip(wanted, map(_array, wanted, values), strict=True))
 
     def _session(self, key: _Key, model: onnx.ModelProto) -> InferenceSession:
         with self._lock:
@@ -86,7 +120,11 @@ class PrefixSessions:
 
     def _built(self, key: _Key, model: onnx.ModelProto, mine: Future[InferenceSession]) -> InferenceSession:
         try:
-            serialized = prefix(model, sorted(key[1])).SerializeToString()
+            inputs = [_declared(*given) for given in sorted(key[2])]
+            truncated = prefix(model, sorted(key[1]), inputs)
+            if key[3]:
+                take_any_rows(truncated.graph)
+            serialized = truncated.SerializeToString()
             session = self._created(serialized, key)
         except BaseException as error:
             with self._lock:
@@ -113,17 +151,22 @@ class PrefixSessions:
                     del self._sessions[oldest]
 
 
-def prefix(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+def prefix(
+    model: onnx.ModelProto, tensors: Sequence[str], given: Sequence[onnx.ValueInfoProto] = ()
+) -> onnx.ModelProto:
     """The part of `model` that computes `tensors` and nothing else: they are its outputs, what they need its inputs.
 
+    Nothing that only the `given` tensors need is in it: those are inputs, whatever computes them in `model`.
     Output types are left to ONNX Runtime, so no shape inference is needed. Weights that are not needed are not copied.
     Raises UnknownLayerError for a name that no input, weight or node output has.
     """
-    needed, nodes = _ancestors(model.graph, tensors)
+    cut = {value.name for value in given}
+    needed, nodes = _ancestors(model.graph, tensors, cut)
     graph = onnx.GraphProto(name=model.graph.name or "prefix", node=nodes)
     graph.initializer.extend(weight for weight in model.graph.initializer if weight.name in needed)
     graph.sparse_initializer.extend(w for w in model.graph.sparse_initializer if w.values.name in needed)
-    graph.input.extend(value for value in model.graph.input if value.name in needed)
+    graph.input.extend(value for value in model.graph.input if value.name in needed - cut)
+    graph.input.extend(value for value in given if value.name in needed)
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
     truncated = onnx.ModelProto(ir_version=model.ir_version, graph=graph)
     truncated.opset_import.extend(model.opset_import)
@@ -131,8 +174,27 @@ def prefix(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
     return truncated
 
 
-def _ancestors(graph: onnx.GraphProto, tensors: Sequence[str]) -> tuple[set[str], list[onnx.NodeProto]]:
-    """The names that `tensors` depend on, themselves included, and the nodes between, in the graph's order."""
+def take_any_rows(graph: onnx.GraphProto) -> None:
+    """Makes reshapes to a constant shape with 1 row keep as many rows as they are given."""
+    weights = {weight.name: weight for weight in graph.initializer}
+    weights |= {node.output[0]: a.t for node in graph.node for a in node.attribute if node.op_type == "Constant"}
+    for node in graph.node:
+        shape = weights.get(node.input[1]) if node.op_type == "Reshape" and len(node.input) == 2 else None
+        sizes = [] if shape is None else numpy_helper.to_array(shape).tolist()
+        if len(sizes) > 1 and sizes[0] == 1:
+            name = f"{node.output[0]}/any_rows"
+            # In a reshape's target 0 means: as in the input.
+            graph.initializer.append(numpy_helper.from_array(np.array([0, *sizes[1:]], np.int64), name))
+            node.input[1] = name
+
+
+def _ancestors(
+    graph: onnx.GraphProto, tensors: Sequence[str], cut: AbstractSet[str]
+) -> tuple[set[str], list[onnx.NodeProto]]:
+    """The names that `tensors` depend on, themselves included, and the nodes between, in the graph's order.
+
+    Nobody looks behind the tensors of `cut`.
+    """
     producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
     known = producers.keys() | _sources(graph)
     for name in tensors:
@@ -140,7 +202,8 @@ def _ancestors(graph: onnx.GraphProto, tensors: Sequence[str]) -> tuple[set[str]
             raise UnknownLayerError(name, list(producers))
     needed, kept, waiting = set(tensors), set[int](), list(tensors)
     while waiting:
-        index = producers.get(waiting.pop())
+        name = waiting.pop()
+        index = None if name in cut else producers.get(name)
         if index is None or index in kept:
             continue
         kept.add(index)
@@ -175,6 +238,12 @@ def _array(name: str, value: object) -> np.ndarray:
     if not isinstance(value, np.ndarray):
         raise InvalidParameterError("layers", name, "it holds a sequence or a map; ask for a tensor")
     return value
+
+
+def _declared(name: str, dtype: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+    """An input like this array, with any number of rows."""
+    rows_of = [None, *shape[1:]] if shape else []
+    return make_tensor_value_info(name, np_dtype_to_tensor_dtype(np.dtype(dtype)), rows_of)
 
 
 def _as_float32(values: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ Runs nothing and copies no large weight. What cannot be inferred stays unknown; 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import cast
 
 import numpy as np
 import onnx
@@ -16,9 +17,11 @@ from onnx.helper import make_node, make_tensor, make_tensor_value_info, tensor_d
 from onnx.numpy_helper import from_array
 from onnx.shape_inference import InferenceError, infer_shapes
 
+from service.inspection import stopping
 from service.inspection.constants import image_inputs, opset_of
 from service.inspection.inference_gaps import corrected, is_doubtful, standard
 from service.inspection.input_size import Dims, Picture
+from service.inspection.runtime_sizes import with_runtime_sizes
 from service.inspection.size_arithmetic import Sizes
 
 # Shape inference reads the values of small tensors only (a Reshape's shape, a Resize's scales).
@@ -55,8 +58,7 @@ UNKNOWN = TensorType(None, 0)
 
 def known_sizes(dims: Dims | None) -> tuple[int, ...] | None:
     """The sizes where all of them are known, else None."""
-    known = tuple(size for size in dims or () if size is not None)
-    return known if dims is not None and len(known) == len(dims) else None
+    return None if dims is None or None in dims else cast("tuple[int, ...]", dims)
 
 
 def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, TensorType]:
@@ -69,20 +71,29 @@ def tensor_types(model: onnx.ModelProto, picture: Picture | None) -> dict[str, T
     if opset_of(model) >= 13 and _readable_for_inference(bare.graph, types):
         types = _inferred(bare)
     for _ in range(_MAX_ROUNDS):
-        if not (_with_one_corrected(bare.graph, types) or _with_sizes_evaluated(bare.graph, types)):
+        stopping.check()
+        known = {name: sizes for name, each in types.items() if (sizes := known_sizes(each.dims))}
+        if not (
+            _with_gaps_closed(bare.graph, types)
+            or with_runtime_sizes(bare.graph, known)
+            or _with_sizes_evaluated(bare.graph, types)
+        ):
             break
         types = _inferred(bare)
     return types | {t.name: TensorType(_weight_dims(t), t.data_type) for t in model.graph.initializer}
 
 
-def _with_one_corrected(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
-    """Corrects the first node that inference got wrong: those behind it have to wait for their inputs."""
-    for at, node in enumerate(graph.node):
-        right = _right(node, types) if is_doubtful(node) else None
+def _with_gaps_closed(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
+    """Corrects the nodes that inference got wrong, but for those behind them: they wait for their inputs."""
+    outdated: set[str] = set()
+    for node in graph.node:
+        waits = not outdated.isdisjoint(node.input)
+        right = _right(node, types) if not waits and is_doubtful(node) else None
         if right is not None:
-            graph.node[at].CopyFrom(right)
-            return True
-    return False
+            node.CopyFrom(right)
+        if waits or right is not None:
+            outdated.update(node.output)
+    return bool(outdated)
 
 
 def _right(node: onnx.NodeProto, types: Mapping[str, TensorType]) -> onnx.NodeProto | None:

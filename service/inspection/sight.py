@@ -66,6 +66,8 @@ def _through(layer: Layer, inputs: Sequence[View], types: Mapping[str, TensorTyp
 
 def _joined(seen: Sequence[tuple[Sight, ...]]) -> View:
     """Several paths into one layer: each axis must be moved over by the same axis of the tensors, at the same step."""
+    if len(seen) == 1:
+        return seen[0]
     axes = [_joined_axis(sights) for sights in zip(*seen, strict=True)]
     found = tuple(sight for sight in axes if sight is not None)
     return found if len(found) == len(axes) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import onnx
 
 from service.inspection.conditions import axes_of
-from service.inspection.constants import Constants, Setting, count_of, number, read_tensors
+from service.inspection.constants import Constants, Setting, count_of, integers_of, number, read_tensors
 from service.inspection.exporter_names import module_of
 from service.inspection.kinds import kind_of
 from service.inspection.matching import Graph, Match
@@ -100,8 +100,8 @@ def _named_settings(match: Match, graph: Graph) -> dict[str, Setting]:
     """By the names that the standard operator has for them."""
     found: dict[str, Setting] = {{"k": "bias"}.get(word, word): value for word, value in match.scalars.items()}
     if match.pattern.kind == "local_response_norm":
-        kernel = graph.settings(match.of_type("AveragePool")[0])["kernel_shape"]
-        found["size"] = max(int(size) for size in kernel) if isinstance(kernel, tuple) else 1
+        kernel = integers_of(graph.settings(match.of_type("AveragePool")[0]).get("kernel_shape"))
+        found["size"] = max(kernel or (1,))
     for norm in match.of_type("InstanceNormalization"):
         groups = count_of(norm.input[1], graph.constants)
         found |= {"num_groups": groups} if groups else {}

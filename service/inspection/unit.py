@@ -11,12 +11,14 @@ import onnx
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.arrays import NetworkInput
+from service.errors import FoveaError
 from service.images.decoding import ImageLimits
 from service.inspection.forms import Reply, as_json
 from service.inspection.geometry import geometry
 from service.inspection.graph import Layer
 from service.inspection.network import Network
 from service.inspection.shapes import UNKNOWN
+from service.inspection.units.asked import Asked, refused
 from service.inspection.units.convolution import ConvolutionWork
 from service.inspection.units.dense import DenseWork
 from service.inspection.units.derived import Derived
@@ -24,7 +26,7 @@ from service.inspection.units.elementwise import ElementwiseWork
 from service.inspection.units.normalization import BatchNormWork, LocalResponseWork, SoftmaxWork
 from service.inspection.units.places import Place, ReceptiveFieldBox, place, receptive_box
 from service.inspection.units.pooling import PoolingWork
-from service.inspection.units.rules import FOLLOWING, Asked, derived, followed, refused
+from service.inspection.units.rules import FOLLOWING, derived, followed
 
 RELATIVE_TOLERANCE = 1e-4
 _HALF_TOLERANCE = 2e-3  # float16 and bfloat16 round each value to 2^-11 and 2^-8 of itself
@@ -163,9 +165,13 @@ def _derived_on(
     values: dict[str, np.ndarray],
     element: int,
 ) -> list[Following]:
-    found = []
+    """As far as what follows can be derived: where it cannot, the value asked for is an answer all the same."""
+    found: list[Following] = []
     for layer in after:
-        ours = followed(network.file.model, layer, channel, ours)
+        try:
+            ours = followed(network.file.model, layer, channel, ours)
+        except FoveaError:
+            return found
         compared = _comparison(ours, float(values[layer.output][index]), element)
         found.append(Following(**compared, layer=layer.id, kind=layer.kind, text=ours.text))
     return found

@@ -19,10 +19,12 @@ from service.inspection.prefix_sessions import prefix
 from service.inspection.shapes import UNKNOWN, tensor_types
 
 MAX_COMPUTED_ELEMENTS = 2**28  # 1 GiB of float32; stored weights are bounded by their file
-# What exporters put between a stored weight and its layer. Nothing here loops, draws, or reads beyond its inputs.
+# What exporters put between a stored weight and its layer, and networks that standardise their kernels. Nothing here
+# loops, draws, or reads beyond its inputs.
 _PREPARES = (
-    "Add Cast Concat Constant ConstantOfShape DequantizeLinear Div Expand Flatten Gather Identity Mul Neg "
-    "QuantizeLinear Reciprocal Reshape Shape Slice Split Sqrt Squeeze Sub Transpose Unsqueeze"
+    "Abs Add BatchNormalization Cast Clip Concat Constant ConstantOfShape DequantizeLinear Div Exp Expand Flatten "
+    "Gather Identity Max Min Mul Neg Pow QuantizeLinear Reciprocal ReduceL2 ReduceMean ReduceSum ReduceSumSquare "
+    "Reshape Shape Slice Split Sqrt Squeeze Sub Transpose Unsqueeze"
 )
 _ROLES = {
     "conv": ("weight", "bias"),

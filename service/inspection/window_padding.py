@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import onnx
 
-from service.inspection.constants import number
+from service.inspection.constants import integers_of, number
 from service.inspection.matching import Graph
 from service.inspection.steps import Step
 
@@ -49,17 +49,17 @@ def _padded(step: Step, pad: Step, graph: Graph, scope: Scope) -> Step | None:
 
 
 def _summed_pads(step: Step, pad: Step) -> tuple[int, ...] | None:
-    own, added, kernel = step.settings.get("pads"), pad.settings.get("pads"), step.settings.get("kernel_shape")
+    names = ((step, "pads"), (pad, "pads"), (step, "kernel_shape"))
+    own, added, kernel = (integers_of(each.settings.get(name)) for each, name in names)
     explicit = step.settings.get("auto_pad", "NOTSET") in ("NOTSET", "VALID") and not step.settings.get("ceil_mode")
-    if not isinstance(added, tuple) or not isinstance(kernel, tuple) or not explicit or len(pad.inputs) != 1:
+    if added is None or kernel is None or not explicit or len(pad.inputs) != 1 or "axes" in pad.settings:
         return None
     axes = len(kernel)
-    if len(added) != 2 * (axes + 2) or any(added[:2]) or any(added[axes + 2 : axes + 4]) or "axes" in pad.settings:
+    if len(added) != 2 * (axes + 2) or any(added[:2]) or any(added[axes + 2 : axes + 4]):
         return None
     outer = (*added[2 : axes + 2], *added[axes + 4 :])
-    inner = own if isinstance(own, tuple) and len(own) == 2 * axes else (0,) * (2 * axes)
-    summed = tuple(int(a) + int(b) for a, b in zip(outer, inner, strict=True))
-    return summed if min(map(int, outer)) >= 0 else None
+    inner = own if own is not None and len(own) == 2 * axes else (0,) * (2 * axes)
+    return tuple(a + b for a, b in zip(outer, inner, strict=True)) if outer and min(outer) >= 0 else None
 
 
 def _pads_with_what_the_window_would(step: Step, pad: Step, graph: Graph) -> bool:

@@ -59,7 +59,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
     put(tmp_path, "grey", named(tiny_models.classifier(layout="NHWC", dtype=tiny_models.UINT8, channels=1)))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    settings = {"FOVEA_WORKERS": "2", "FOVEA_PROVIDER": "cpu", "FOVEA_MANAGEMENT_TOKEN": TOKEN}
+    settings = {
+        "FOVEA_WORKERS": "2",
+        "FOVEA_PROVIDER": "cpu",
+        "FOVEA_MANAGEMENT_TOKEN": TOKEN,
+        "FOVEA_LIVE_SHARE": "1",
+    }
     command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--models", str(tmp_path)]
     with subprocess.Popen(command, env={**os.environ, **settings}, stderr=subprocess.PIPE) as process:  # noqa: S603
         service = Served(process, f"http://127.0.0.1:{port}", tmp_path)
@@ -85,6 +90,19 @@ def test_two_workers_answer_on_one_port_and_count_together(served: Served) -> No
     assert served.everywhere(lambda: served.metric("fovea_workers") == 2, times=20)
     (stats,) = served.ask("GET", "/v2/models/grey/stats").json()["model_stats"]
     assert (stats["inference_count"], stats["inference_stats"]["success"]["count"]) == (30, 30)
+
+
+def test_live_statistics_are_of_all_workers_whichever_is_asked(served: Served) -> None:
+    url = "/v1/models/grey/live-statistics"
+
+    def images() -> list[int]:
+        found = served.ask("GET", url).json()
+        return [found["images"], found["workers_asked"], found["workers"], found["dropped"]]
+
+    for _ in range(30):
+        assert served.classified() == 200
+    until(lambda: images() == [30, 2, 2, 0])
+    assert served.everywhere(lambda: images() == [30, 2, 2, 0])
 
 
 def test_what_one_worker_is_told_all_do(served: Served) -> None:

@@ -1,7 +1,6 @@
 """A version in 8 bits beside the one it was made from: measured, described, and refused where it lost too much."""
 
 import shutil
-from hashlib import sha256
 from pathlib import Path
 
 import onnx
@@ -69,11 +68,11 @@ def test_its_figures_are_its_own_on_the_whole_test_set(made: Result) -> None:
 
 
 def test_it_says_what_it_was_made_from_how_and_how_good_that_was(made: Result, finished: Run) -> None:
-    digest = sha256(finished.trained.read_bytes()).hexdigest()
+    digest = graph_sha256(read(finished.trained).model)
     before = evaluated_file(finished.trained, None).accuracy
     note = made.metadata.provenance.note or ""
     assert made.accuracy_before == before
-    assert f"version 1 (sha256 of that file {digest}), which has {before:.2%}" in note
+    assert f"version 1 (fovea.sha256 {digest}), which has {before:.2%}" in note
     assert "over 50 training images" in note
     trained = finished.metadata[finished.trained].provenance
     assert (made.metadata.provenance.recipe, made.metadata.provenance.seed) == (trained.recipe, trained.seed)

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from math import exp, inf, tanh
+from math import exp, inf, log1p, tanh
 from typing import Any, Literal
 
 import numpy as np
@@ -50,6 +50,33 @@ def _clip(x: float, settings: Settings) -> tuple[float, str]:
     return min(max(x, low), high), f"min(max({number(x)}, {low:.6g}), {high:.6g})"
 
 
+def _relu6(x: float, _: Settings) -> tuple[float, str]:
+    return min(max(x, 0.0), 6.0), f"min(max({number(x)}, 0), 6)"
+
+
+def _softplus(x: float, _: Settings) -> tuple[float, str]:
+    return max(x, 0.0) + log1p(exp(-abs(x))), f"log(1 + e^{number(x)})"
+
+
+def _hard_sigmoid(x: float, settings: Settings) -> tuple[float, str]:
+    alpha, beta = settings.get("alpha", 0.2), settings.get("beta", 0.5)
+    return max(0.0, min(1.0, alpha * x + beta)), f"max(0, min(1, {alpha:.6g}*{number(x)} + {beta:.6g}))"
+
+
+def _hard_swish(x: float, _: Settings) -> tuple[float, str]:
+    return x * max(0.0, min(1.0, x / 6 + 0.5)), f"{number(x)}*max(0, min(1, {number(x)}/6 + 0.5))"
+
+
+def _silu(x: float, settings: Settings) -> tuple[float, str]:
+    share, text = _sigmoid(x, settings)
+    return x * share, f"{number(x)}*{text}"
+
+
+def _mish(x: float, settings: Settings) -> tuple[float, str]:
+    softplus, text = _softplus(x, settings)
+    return x * tanh(softplus), f"{number(x)}*tanh({text})"
+
+
 def _identity(x: float, _: Settings) -> tuple[float, str]:
     return x, number(x)
 
@@ -61,13 +88,19 @@ ACTIVATIONS: Mapping[str, Callable[[float, Settings], tuple[float, str]]] = {
     "sigmoid": _sigmoid,
     "tanh": _tanh,
     "clip": _clip,
+    "relu6": _relu6,
+    "softplus": _softplus,
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_swish": _hard_swish,
+    "silu": _silu,
+    "mish": _mish,
     "identity": _identity,
     "dropout": _identity,
 }
 
 
 def activation(kind: str, value: float, magnitude: float, settings: Settings) -> Derived:
-    """`magnitude`: of what `value` is a sum of. None of these functions is steeper than 1, so errors do not grow."""
+    """`magnitude`: of what `value` is a sum of. No function here is steeper than 1.5: errors hardly grow."""
     result, text = ACTIVATIONS[kind](value, settings)
     return Derived(result, magnitude, f"{text} = {result:.6g}", ElementwiseWork(inputs=[value]))
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,12 @@ def test_the_marks_of_torchs_exporters_tell_a_fold() -> None:
     assert fold(model, (), layers(model)[0]) == (
         "the exporter has folded the batch normalisation behind it into these weights"
     )
+
+
+def test_a_fold_that_the_graph_tells_names_the_layer() -> None:
+    network = MNIST[1]
+    layer = replace(network.layer("conv1"), folded=("bn1",))
+    assert fold(network.file.model, (), layer) == "the exporter has folded bn1 into these weights"
 
 
 def test_a_first_layer_on_colours_is_in_colour_and_a_deeper_one_a_matrix() -> None:

@@ -294,6 +294,13 @@ def test_a_scale_and_a_shift_behind_a_normalisation_belong_to_it() -> None:
     assert (layer.kind, layer.weights) == ("layer_norm", ("scale", "shift"))
 
 
+def test_a_scale_and_a_shift_behind_a_quotient_are_no_batch_norm() -> None:
+    """They may belong to a normalisation that nobody here knows."""
+    quotient: list[Line] = [("ReduceMax", ["x", "second"], "m"), ("Div", ["x", "m"], "q")]
+    lines: list[Line] = [*quotient, ("Mul", ["q", "scale"], "s"), ("Add", ["s", "shift"], "y")]
+    assert kinds(graph(lines))[-2:] == ["mul", "add"]
+
+
 def test_a_group_norm_has_its_groups_and_two_numbers_per_channel() -> None:
     lines: list[Line] = [
         ("Reshape", ["x", "two"], "a"),

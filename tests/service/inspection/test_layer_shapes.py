@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -96,6 +97,47 @@ def sizes_of(table: LayerShapes, kinds: set[str]) -> list[int | None]:
     ],
 )
 def test_the_table_has_the_shapes_that_the_runtime_computes(model: onnx.ModelProto) -> None:
+    table = layer_shapes(model)
+    assert {each.tensor: each.output_shape for each in table.layers} == computed_shapes(model, table)
+
+
+def pooled(op_type: str, size: int, **attributes: Any) -> onnx.ModelProto:
+    node = helper.make_node(op_type, ["image"], ["first"], **attributes)
+    again = helper.make_node(op_type, ["first"], ["second"], **attributes)
+    return network([node, again], {"image": (1, 1, size, size)}, ["second"])
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool", "LpPool"])
+@pytest.mark.parametrize("size", [9, 10, 11, 16])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [1, 1], "strides": [2, 2], "ceil_mode": 1},
+        {"kernel_shape": [2, 2], "strides": [3, 3], "ceil_mode": 1, "pads": [1, 1, 1, 1]},
+        {"kernel_shape": [3, 2], "strides": [2, 3], "ceil_mode": 1, "pads": [0, 1, 2, 0]},
+        {"kernel_shape": [2, 3], "strides": [1, 2], "dilations": [2, 1], "auto_pad": "SAME_UPPER"},
+        {"kernel_shape": [2, 2], "strides": [1, 1], "dilations": [1, 2], "auto_pad": "SAME_LOWER", "ceil_mode": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_pooling_has_the_runtimes_size_where_the_inference_has_another(
+    op_type: str, size: int, attributes: dict[str, Any]
+) -> None:
+    model = pooled(op_type, size, **attributes)
+    table = layer_shapes(model)
+    assert {each.tensor: each.output_shape for each in table.layers} == computed_shapes(model, table)
+    for each in table.layers:
+        assert each.output_shape
+        sizes = [int(match[1]) for formula in each.formula if (match := re.search(r" = (\d+)", formula))]
+        assert set(sizes) == set(each.output_shape[2:])
+
+
+@pytest.mark.parametrize("scale", [1.4, 7.1, 0.88461536, 2.9629629, 0.5, 3.0])
+@pytest.mark.parametrize("size", [10, 26, 27, 35])
+def test_a_resize_rounds_as_the_runtime_does(scale: float, size: int) -> None:
+    values: Values = {"scales": np.array([1, 1, scale, 1], np.float32)}
+    nodes = [helper.make_node("Resize", [before, "", "scales"], [after]) for before, after in ("xy", "yz")]
+    model = network(nodes, {"x": (1, 1, size, 8)}, ["z"], values=values)
     table = layer_shapes(model)
     assert {each.tensor: each.output_shape for each in table.layers} == computed_shapes(model, table)
 
@@ -380,25 +422,51 @@ def test_the_text_is_aligned_and_reads_from_left_to_right() -> None:
     text = as_text(layer_shapes(keras_example_1()))
     lines = text.splitlines()
     assert lines[0] == "input 'image': 1x3x32x32"
-    cells = ["conv1", "conv", "3x3", "1x1", "0x0", "1x32x30x30", "floor((32 - 3)/1) + 1 = 30", "896", "777,600"]
-    assert re.split(r" {2,}", lines[4]) == [*cells, "3x3 every 1x1"]
-    assert lines[4].index("1x1") == lines[2].index("stride")
+    cells = ["conv1", "conv", "3x3", "1", "0", "1x32x30x30", "floor((32 - 3)/1) + 1 = 30", "896", "777,600"]
+    assert re.split(r" {2,}", lines[4]) == [*cells, "112.5 KiB", "3x3 every 1"]
+    assert lines[4].index("1x32x30x30") == lines[2].index("output")
     assert "227,146 parameters, 58.9% of them in dense layers" in lines
 
 
-def test_axes_that_differ_have_a_line_each() -> None:
-    lines = as_text(layer_shapes(image_to_image())).splitlines()
-    assert "floor((16 + 2*1 - 3)/2) + 1 = 8;" in lines[4]
-    assert lines[5].strip() == "floor((24 + 2*1 - 3)/2) + 1 = 12; remainder 1: only padding is not read"
+def test_axes_that_differ_and_notes_have_a_line_each() -> None:
+    lines = [line.strip() for line in as_text(layer_shapes(image_to_image())).splitlines()]
+    assert "floor((16 + 2*1 - 3)/2) + 1 = 8" in lines[4]
+    assert lines[5] == "remainder 1: only padding is not read"
+    assert lines[6] == "floor((24 + 2*1 - 3)/2) + 1 = 12"
 
 
-def test_markdown_has_one_row_per_layer_and_no_accidental_emphasis() -> None:
+def test_rows_that_nobody_wrote_are_counted_in_the_text_and_stand_in_the_csv() -> None:
+    table = layer_shapes(own_export())
+    hidden = tuple(each.model_copy(update={"stage": "layout"}) for each in table.layers[:2])
+    table = table.model_copy(update={"layers": (*hidden, *table.layers[2:])})
+    for text in (as_text(table), as_markdown(table)):
+        assert "2 rows that only move the channels are not shown" in text
+        assert f"\n{hidden[0].id}" not in text
+    assert [each["stage"] for each in csv.DictReader(io.StringIO(as_csv(table)))][:3] == ["layout"] * 2 + [
+        "preprocessing"
+    ]
+
+
+def test_a_kind_says_its_groups_its_dilation_and_what_is_folded_into_it() -> None:
+    table = layer_shapes(image_to_image())
+    wide = row(table, "wide").model_copy(update={"groups": 4, "folded": ("bn1",)})
+    (line,) = [line for line in as_text(table.model_copy(update={"layers": (wide,)})).splitlines() if "wide" in line]
+    assert "conv, with bn1, 4 groups, dilation 2" in line
+
+
+def test_markdown_has_one_row_per_layer_and_sums_as_code() -> None:
     rows = [line for line in as_markdown(layer_shapes(keras_example_2())).splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 10
     assert rows[2].startswith(
-        r"| conv1 | conv | 3x3 | 1x1 | 1x1 | 1x32x32x32 | floor((32 + 2\*1 - 3)/1) + 1 = 32 (SAME\_UPPER)"
+        "| conv1 | conv | 3x3 | 1 | 1 | 1x32x32x32 | `floor((32 + 2*1 - 3)/1) + 1 = 32 (SAME_UPPER)` |"
     )
-    assert {line.count("|") for line in rows} == {11}
+    assert r" | max\_pool | 2x2 | " in rows[4]
+    assert {line.count("|") for line in rows} == {12}
+
+
+def test_markdown_shows_a_name_from_the_file_as_text() -> None:
+    model = network([helper.make_node("Relu", ["<b>|`x`"], ["y"])], {"<b>|`x`": (1, 3, 4, 4)}, ["y"])
+    assert as_markdown(layer_shapes(model)).splitlines()[0] == r"input '\<b\>\|\`x\`': 1x3x4x4"
 
 
 def test_csv_has_every_field_and_runs_in_no_spreadsheet() -> None:

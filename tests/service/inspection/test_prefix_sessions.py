@@ -241,3 +241,40 @@ def test_a_sequence_is_refused() -> None:
     model.graph.node.append(helper.make_node("SequenceConstruct", ["relu"], ["sequence"]))
     with pytest.raises(InvalidParameterError, match="it holds a sequence or a map"):
         PrefixSessions(session, MEBIBYTE).run("a", model, ["sequence"], {"image": image()})
+
+
+def test_a_part_begins_at_the_tensors_that_are_given() -> None:
+    model, feed = network(), {"image": image()}
+    given = {"relu": np.full((1, 2, 4, 4), 0.5, np.float32)}
+    part = PrefixSessions(session, MEBIBYTE).part("a", model, ["probabilities"], given)
+    assert [value.name for value in part.session.get_inputs()] == ["relu"]
+    several = part.run({"relu": np.concatenate([given["relu"]] * 3)})["probabilities"]
+    assert several.shape[0] == 3
+    true = PrefixSessions(session, MEBIBYTE).run("a", model, ["relu", "probabilities"], feed)
+    assert np.allclose(part.run({"relu": true["relu"]})["probabilities"], true["probabilities"], atol=1e-6)
+
+
+def test_nothing_before_a_given_tensor_is_in_the_part() -> None:
+    given = helper.make_tensor_value_info("conv", TensorProto.FLOAT, [None, 2, 4, 4])
+    cut = prefix(network(), ["relu"], [given])
+    assert [node.op_type for node in cut.graph.node] == ["Relu"]
+    assert [value.name for value in cut.graph.input] == ["conv"]
+    assert not cut.graph.initializer
+
+
+def test_a_part_is_built_once_for_each_shape_and_counted_like_a_prefix() -> None:
+    factory = CountedSessions()
+    sessions = PrefixSessions(factory, 100 * MEBIBYTE)
+    for rows in (1, 1):
+        sessions.part("a", network(), ["relu"], {"conv": np.zeros((rows, 2, 4, 4), np.float32)})
+    sessions.part("a", network(), ["relu"], {"conv": np.zeros((1, 2, 6, 6), np.float32)})
+    assert len(factory.built) == 2
+    assert sessions.kept_bytes > 2 * 4 * MEBIBYTE
+
+
+def test_a_part_too_large_to_be_kept_works_as_long_as_it_is_held() -> None:
+    factory = CountedSessions()
+    part = PrefixSessions(factory, 0).part("a", network(), ["relu"], {"conv": np.zeros((1, 2, 4, 4), np.float32)})
+    for _ in range(3):
+        part.run({"conv": np.ones((1, 2, 4, 4), np.float32)})
+    assert len(factory.built) == 1

@@ -128,9 +128,10 @@ def test_any_local_response_norm(size: int, channels: int, alpha: float, beta: f
     agree(behind_a_stem(stage, channels, 4))
 
 
-@pytest.mark.parametrize(
-    "operator", ["Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "GlobalAveragePool", "GlobalMaxPool"]
-)
+_WITHOUT_WEIGHTS = "Relu LeakyRelu Elu Sigmoid HardSigmoid HardSwish Softplus Mish Tanh GlobalAveragePool GlobalMaxPool"
+
+
+@pytest.mark.parametrize("operator", _WITHOUT_WEIGHTS.split())
 def test_layers_without_weights(operator: str) -> None:
     agree(behind_a_stem(networks.plain(operator, "layer"), 4, 5))
 
@@ -262,6 +263,20 @@ def test_what_follows_a_convolution_is_derived_on_from_its_value() -> None:
         assert each.agrees
         assert each.runtime == own.runtime
         assert each.value == pytest.approx(own.value)
+
+
+def test_a_conv_is_derived_also_where_what_follows_it_cannot_be() -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"]),
+        helper.make_node("BatchNormalization", ["conv", *(f"summed_{part}" for part in "sbmv")], ["bn"]),
+    ]
+    summed = [helper.make_node("CumSum", ["one_zero", "axis"], [f"summed_{part}"]) for part in "sbmv"]
+    values: dict[str, Any] = {"one_zero": np.array([1, 0], np.float32), "axis": np.array(0)}
+    weights = {"w": (2, 3, 1, 1)}
+    made = networks.network([*summed, *nodes], {"image": (1, 3, 4, 4)}, ["bn"], values=values, weights=weights)
+    found = unit(inspected.network(made), "conv_1", channel=0, y=0, x=0)
+    assert found.agrees
+    assert found.followed_by == []
 
 
 def test_a_value_that_two_layers_read_is_not_followed() -> None:

@@ -386,7 +386,7 @@ def _folded(model: nn.Module, image: torch.Tensor, exported: onnx.ModelProto) ->
     folded = [(before, norm) for before, norm in gone if isinstance(before, _WINDOWED)]
     behind_others = [(before, norm) for before, norm in gone if not isinstance(before, _WINDOWED)]
     kept = sum(node.op_type == "BatchNormalization" for node in exported.graph.node)
-    if kept == len(pairs):
+    if not pairs or kept == len(pairs):
         return
     if kept != len(pairs) - len(folded):
         print(f"  {len(pairs)} batch norms, {len(folded)} foldable, {kept} in the file: look why")
