@@ -1,9 +1,5 @@
 # mypy: ignore-errors
-<<<<<<< HEAD
-# ruff: noqa: T201, ANN001, ANN202, N812
-=======
 # ruff: noqa: T201, ANN001, ANN202
->>>>>>> main
 """Networks of Chainer by its own onnx_chainer: `python chainer_networks.py FOLDER`, then `take`. Python 3.9.
 
 Weights are random, nothing is downloaded. Parameters are counted by Chainer, which counts no MACs.
