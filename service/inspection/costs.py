@@ -25,12 +25,17 @@ Types = Mapping[str, TensorType]
 
 _FLOATS = frozenset(getattr(onnx.TensorProto, name) for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
 # Their floating constants are settings, not learned.
-_NOTHING_LEARNED = frozenset({"resize", "pad", "clip", "quantize_linear", "dequantize_linear"})
+_NOTHING_LEARNED = frozenset({"resize", "pad", "clip", "div", "quantize_linear", "dequantize_linear"})
 # Standard operators that do multiply and accumulate, but have no rule here.
-_NOT_COUNTED = frozenset(
-    {"if", "loop", "scan", "lstm", "gru", "rnn", "einsum", "attention", "deform_conv"}
-    | {"conv_integer", "mat_mul_integer", "quantized_conv", "quantized_matmul"}
-)
+_NOT_COUNTED = frozenset({"if", "loop", "scan", "lstm", "gru", "rnn", "einsum", "attention", "deform_conv"})
+# Layers of integers, by what they are with floating numbers. Their weight stands among scales and zero points.
+_QUANTIZED = {
+    "quantized_conv": "conv",
+    "conv_integer": "conv",
+    "quantized_matmul": "dense",
+    "mat_mul_integer": "dense",
+    "q_gemm": "dense",
+}
 
 
 def parameters(layer: Layer, types: Types) -> int | None:
@@ -42,6 +47,8 @@ def parameters(layer: Layer, types: Types) -> int | None:
     shapes = [types.get(weight, UNKNOWN).dims for weight in layer.weights]
     if layer.stage == "preprocessing" or layer.kind in _NOTHING_LEARNED:
         return 0
+    if layer.kind in _QUANTIZED:
+        return _quantized_parameters(layer, types)
     weight = known_sizes(shapes[0]) if shapes else None
     if layer.kind in ("conv", "transposed_conv", "dense", "batch_norm") and shapes:
         return None if weight is None else _ruled(layer, weight, bias=len(shapes) > 1)
@@ -51,16 +58,33 @@ def parameters(layer: Layer, types: Types) -> int | None:
 
 def macs(layer: Layer, types: Types) -> int | None:
     """For the whole batch, without biases; 0 for kinds without weights to multiply by, None where it is not known."""
-    if layer.kind not in ("conv", "transposed_conv", "dense", "matmul"):
-        return None if layer.kind in _NOT_COUNTED or not has(layer.op_types[0]) else 0
-    weight = known_sizes(types.get(layer.weights[0], UNKNOWN).dims) if layer.weights else None
+    kind = _QUANTIZED.get(layer.kind, layer.kind)
+    if kind not in ("conv", "transposed_conv", "dense", "matmul"):
+        known = has(layer.op_types[0]) or layer.kind.startswith("q_linear_")  # sums and pools of ONNX Runtime's own
+        return 0 if known and layer.kind not in _NOT_COUNTED else None
+    weight = _weight(layer, types)
     before = known_sizes(types.get(layer.inputs[0], UNKNOWN).dims) if layer.inputs else None
     after = known_sizes(types.get(layer.output, UNKNOWN).dims)
     if before is None or after is None or len(before) < 1:
         return None
-    if layer.kind == "matmul":
+    if kind == "matmul" or (kind == "dense" and weight is None and layer.kind in _QUANTIZED):
         return prod(after) * before[-1]
-    return None if weight is None or len(weight) < 2 else _products(layer, weight, before, after)
+    return None if weight is None or len(weight) < 2 else _products(layer, kind, weight, before, after)
+
+
+def _weight(layer: Layer, types: Types) -> tuple[int, ...] | None:
+    """What the inputs are multiplied by; a quantised layer has it among scales and zero points, which are vectors."""
+    shapes = [known_sizes(types.get(name, UNKNOWN).dims) for name in layer.weights]
+    if layer.kind in _QUANTIZED:
+        return next((shape for shape in shapes if shape and len(shape) > 1), None)
+    return shapes[0] if shapes else None
+
+
+def _quantized_parameters(layer: Layer, types: Types) -> int | None:
+    """Weight and bias; scales and zero points are measured, not learned. A bias is of 32 bits, and nothing else is."""
+    weight = _weight(layer, types)
+    biases = [types[name].count for name in layer.weights if types[name].element == onnx.TensorProto.INT32]
+    return None if weight is None else prod(weight) + sum(count or 0 for count in biases)
 
 
 def dense_inputs(layer: Layer, weight: tuple[int, ...]) -> tuple[int, int]:
@@ -81,10 +105,10 @@ def _ruled(layer: Layer, weight: tuple[int, ...], *, bias: bool) -> int | None:
     return transposed_conv_parameters(weight[0], weight[1] * layer.groups, weight[2:], layer.groups, bias=bias)
 
 
-def _products(layer: Layer, weight: tuple[int, ...], before: tuple[int, ...], after: tuple[int, ...]) -> int:
-    if layer.kind == "dense":
+def _products(layer: Layer, kind: str, weight: tuple[int, ...], before: tuple[int, ...], after: tuple[int, ...]) -> int:
+    if kind == "dense":
         return prod(after[:-1]) * dense_macs(*dense_inputs(layer, weight))
     kernel, groups = weight[2:], layer.groups
-    if layer.kind == "conv":
+    if kind == "conv":
         return after[0] * conv_macs(weight[1] * groups, weight[0], kernel, after[2:], groups)
     return before[0] * transposed_conv_macs(weight[0], weight[1] * groups, kernel, before[2:], groups)

@@ -1,11 +1,11 @@
 """Nodes whose sizes ONNX's shape inference gets wrong, written as equally large ones that it gets right.
 
 Pools that round up: before opset 22 it counts a last window that lies in the padding alone, which the operators' text
-and ONNX Runtime leave out. Transposed convolutions that state their output's size: it forgets the size. Knows nodes and
-sizes only.
+and ONNX Runtime leave out. Transposed convolutions that state their output's size: it forgets the size. ONNX Runtime's
+quantised operators: it does not know them. Knows nodes and sizes only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import onnx
 from onnx.helper import make_attribute
@@ -29,7 +29,7 @@ def corrected(
 
     `before` and `after` are the spatial sizes; `kernel` is the weight's, for a convolution that does not state it.
     """
-    windows = _transposed_windows(node, kernel) if node.op_type == "ConvTranspose" else _pool_windows(node)
+    windows = _windows(node, kernel)
     if windows is None or len(windows) != len(before):
         return None
     pairs = list(zip(before, windows, strict=True))
@@ -47,6 +47,10 @@ def corrected(
 
 
 _REPLACED = frozenset({"ceil_mode", "pads", "output_shape", "auto_pad"})
+
+
+def _windows(node: onnx.NodeProto, kernel: Sequence[int]) -> Sequence[Window | TransposedWindow] | None:
+    return _transposed_windows(node, kernel) if node.op_type == "ConvTranspose" else _pool_windows(node)
 
 
 def _size(size: int, window: Window | TransposedWindow) -> int:
@@ -100,3 +104,29 @@ def _pool_windows(node: onnx.NodeProto) -> list[Window] | None:
         ]
     except InvalidParameterError:
         return None
+
+
+# What ONNX Runtime's quantiser writes, by the standard operator with the same shapes, and which inputs are its own;
+# the others are scales and zero points.
+_QUANTIZED: Mapping[str, tuple[str, slice]] = {
+    "QLinearAdd": ("Add", slice(0, 4, 3)),
+    "QLinearMul": ("Mul", slice(0, 4, 3)),
+    "QLinearSigmoid": ("Sigmoid", slice(0, 1)),
+    "QLinearLeakyRelu": ("LeakyRelu", slice(0, 1)),
+    "QLinearSoftmax": ("Identity", slice(0, 1)),
+    "QLinearAveragePool": ("AveragePool", slice(0, 1)),
+    "QLinearGlobalAveragePool": ("GlobalAveragePool", slice(0, 1)),
+    "QLinearConcat": ("Concat", slice(2, None, 3)),
+    "QGemm": ("Gemm", slice(0, 4, 3)),
+}
+
+
+def standard(node: onnx.NodeProto) -> onnx.NodeProto:
+    """The node itself, or for a quantised one of ONNX Runtime's own a standard one of the same shapes."""
+    if node.domain != "com.microsoft" or node.op_type not in _QUANTIZED:
+        return node
+    op_type, inputs = _QUANTIZED[node.op_type]
+    channels_last = any(each.name == "channels_last" and each.i for each in node.attribute)
+    kept = [each for each in node.attribute if each.name != "channels_last"]
+    same = onnx.NodeProto(op_type=op_type, input=list(node.input)[inputs], output=node.output, attribute=kept)
+    return node if channels_last else same

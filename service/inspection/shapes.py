@@ -19,7 +19,7 @@ from onnx.shape_inference import InferenceError, infer_shapes
 
 from service.inspection import stopping
 from service.inspection.constants import image_inputs, opset_of
-from service.inspection.inference_gaps import corrected, is_doubtful
+from service.inspection.inference_gaps import corrected, is_doubtful, standard
 from service.inspection.input_size import Dims, Picture
 from service.inspection.runtime_sizes import with_runtime_sizes
 from service.inspection.size_arithmetic import Sizes
@@ -110,7 +110,7 @@ def _right(node: onnx.NodeProto, types: Mapping[str, TensorType]) -> onnx.NodePr
 
 
 def _with_sizes_evaluated(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
-    """Writes what the file computes about sizes into it as numbers, where inference got stuck; says whether it could."""
+    """Writes what the file computes about sizes as numbers, where inference got stuck; says whether it could."""
     sizes = Sizes(graph, lambda name: types.get(name, UNKNOWN).dims)
     written = {tensor.name for tensor in graph.initializer}
     stuck = [node for node in graph.node if any(types.get(name, UNKNOWN).count is None for name in node.output if name)]
@@ -157,7 +157,8 @@ def _inferred(model: onnx.ModelProto) -> dict[str, TensorType]:
         graph = infer_shapes(model, data_prop=True).graph
     except (InferenceError, ValidationError, ProtobufError, RuntimeError, ValueError, TypeError):
         graph = model.graph
-    return {value.name: _type_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    weights = {t.name: TensorType(_weight_dims(t), t.data_type) for t in graph.initializer}
+    return weights | {value.name: _type_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
 
 
 def _readable_for_inference(graph: onnx.GraphProto, types: Mapping[str, TensorType]) -> bool:
@@ -190,7 +191,7 @@ def _without_weights(model: onnx.ModelProto, picture: Picture | None) -> onnx.Mo
     bare.functions.extend(model.functions)
     graph = bare.graph
     graph.name = "shapes"
-    graph.node.extend(model.graph.node)
+    graph.node.extend(standard(node) for node in model.graph.node)
     graph.sparse_initializer.extend(model.graph.sparse_initializer)
     graph.initializer.extend(t for t in model.graph.initializer if _is_small(t))
     graph.input.extend(_declared(t) for t in model.graph.initializer if not _is_small(t))
@@ -240,7 +241,7 @@ def _shapeless(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
 
 def _foreign_outputs(graph: onnx.GraphProto) -> set[str]:
     """Tensors made by operators outside the standard: only what the file itself says of them is known."""
-    return {name for node in graph.node if not has(node.op_type, node.domain) for name in node.output}
+    return {name for node in map(standard, graph.node) if not has(node.op_type, node.domain) for name in node.output}
 
 
 def _type_of(value: onnx.ValueInfoProto) -> TensorType:

@@ -279,19 +279,21 @@ _POINTWISE = (
     "relu leaky_relu prelu elu selu celu gelu mish sigmoid hard_sigmoid tanh softplus softsign hard_swish swish clip "
     "thresholded_relu erf exp log sqrt abs neg pow reciprocal floor ceil round sign min max mean identity cast dropout "
     "add sub mul div where batch_norm local_response_norm quantize_linear dequantize_linear "
+    "q_linear_add q_linear_mul q_linear_sigmoid q_linear_leaky_relu "
     "silu quick_gelu relu6 log_sigmoid tanhshrink softshrink hardshrink channel_shuffle"
 )
 _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_POINTWISE.split(), _unchanged),
     **dict.fromkeys(("conv", "transposed_conv", "max_pool", "average_pool", "lp_pool", "quantized_conv"), _windowed),
-    **dict.fromkeys(("global_lp_pool", "instance_norm", "group_norm"), _whole),
+    "q_linear_average_pool": _windowed,
+    **dict.fromkeys(("global_lp_pool", "q_linear_global_average_pool", "instance_norm", "group_norm"), _whole),
     **dict.fromkeys(("global_average_pool", "global_max_pool"), _pooled_whole),
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffled_pixels),
     **dict.fromkeys(("reshape", "flatten"), _reshaped),
     **dict.fromkeys(("reduce_mean", "reduce_max", "reduce_sum", "reduce_l2", "reduce_min"), _reduced),
     **dict.fromkeys(("split", "gather", "concat", "glu"), _selected),
     **dict.fromkeys(("softmax", "log_softmax", "layer_norm", "rms_norm", "softmin"), _normalized),
-    "dense": _dense,
+    **dict.fromkeys(("dense", "q_gemm"), _dense),
     "transpose": _transposed,
     "pad": _padded,
     "slice": _sliced,

@@ -24,7 +24,7 @@ _NESTED = 200
 
 
 class Sizes:
-    """Values by name, each computed once when it is asked for. `dims_of` says the sizes of a tensor, as far as known."""
+    """Values by name, each computed once when asked for. `dims_of` says a tensor's sizes, as far as they are known."""
 
     def __init__(self, graph: onnx.GraphProto, dims_of: Callable[[str], Dims | None]) -> None:
         self._initializers = {tensor.name: tensor for tensor in graph.initializer}
@@ -122,12 +122,16 @@ def _unsqueeze(inputs: Sequence[Any], settings: Settings) -> Any:
     return np.expand_dims(inputs[0], _axes(inputs, settings) or ())
 
 
+_CUTS = ("starts", "ends", "axes", "steps")
+
+
 def _slice(inputs: Sequence[Any], settings: Settings) -> Any:
     if "starts" in settings:
-        starts, ends = settings["starts"].ints, settings["ends"].ints
-        axes, steps = list(settings["axes"].ints) if "axes" in settings else None, None
+        starts, ends, axes, steps = [list(settings[k].ints) if k in settings else None for k in _CUTS]
     else:
         starts, ends, axes, steps = [None if i is None else i.tolist() for i in [*inputs[1:], None, None][:4]]
+    if starts is None or ends is None:
+        raise ValueError(starts)
     parts = [slice(None)] * inputs[0].ndim
     for axis, start, end, step in zip(
         axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from tests.zoo.stripping import graphs, large_tensors
 
 FOLDER = Path(__file__).parent
 Facts = Mapping[str, Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 # Weights that multiply and add up: drawn by their fan-in (He et al. 2015), so that signals neither vanish nor explode.
 _WEIGHTED = {"Conv": 1, "ConvTranspose": 1, "Gemm": 1, "MatMul": 1}
@@ -70,18 +70,18 @@ def _roles(graph: onnx.GraphProto) -> dict[str, str]:
     return roles
 
 
-def _drawn(tensor: onnx.TensorProto, role: str, random: np.random.Generator) -> np.ndarray[Any, Any]:
+def _drawn(tensor: onnx.TensorProto, role: str, random: np.random.Generator) -> Array:
     shape = tuple(tensor.dims)
     mean, deviation, least, most = map(float, tensor.doc_string.split())
     if tensor.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8):
-        return random.integers(round(least), round(most), shape, endpoint=True)
+        return np.asarray(random.integers(round(least), round(most), shape, endpoint=True))
     numbers = _normal(shape, random)
     if role in _BATCH_NORM:
         # Scales below 1, because residual blocks add up; variances far from 0, because they divide.
         centre = {"scale": 0.8, "bias": 0.0, "mean": 0.0, "variance": 1.0}[role]
-        return centre + 0.1 * np.clip(numbers, -3, 3)
+        return np.asarray(centre + 0.1 * np.clip(numbers, -3, 3))
     if role and len(shape) > 1:
-        return numbers * sqrt(2 / _fan_in(role, shape))
+        return np.asarray(numbers * sqrt(2 / _fan_in(role, shape)))
     return np.clip(mean + deviation * numbers, least, most)
 
 

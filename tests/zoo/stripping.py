@@ -37,9 +37,12 @@ def strip(model: onnx.ModelProto) -> None:
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     for graph in graphs(model.graph):
-        for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        for value in (*graph.value_info, *graph.input, *graph.output):
             value.doc_string = ""
             del value.metadata_props[:]
+        for tensor in graph.initializer:
+            tensor.doc_string = ""
+            del tensor.metadata_props[:]
         for node in graph.node:
             node.doc_string = ""
             kept = [entry for entry in node.metadata_props if entry.key in _KEPT_METADATA]

@@ -1,7 +1,9 @@
 """An evaluator of the table's formulas that shares nothing with what writes them."""
 
 import ast
+import operator
 import re
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import ceil, floor
 
@@ -17,30 +19,30 @@ def stated(row: LayerRow) -> list[int]:
     return [int(match[1]) for match in found if match]
 
 
+_SUMS: Mapping[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_ROUNDINGS: Mapping[str, Callable[[Fraction], int]] = {"floor": floor, "ceil": ceil}
+
+
 def evaluate(text: str) -> int:
     """Numbers, + - * / and floor and ceil, exact: such as `floor((27 + 2*2 - 5)/1) + 1`."""
-
-    def value(node: ast.expr) -> Fraction:
-        match node:
-            case ast.Constant(value=int(number)):
-                return Fraction(number)
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -value(operand)
-            case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return value(left) + value(right)
-            case ast.BinOp(left=left, op=ast.Sub(), right=right):
-                return value(left) - value(right)
-            case ast.BinOp(left=left, op=ast.Mult(), right=right):
-                return value(left) * value(right)
-            case ast.BinOp(left=left, op=ast.Div(), right=right):
-                return value(left) / value(right)
-            case ast.Call(func=ast.Name(id="floor"), args=[argument]):
-                return Fraction(floor(value(argument)))
-            case ast.Call(func=ast.Name(id="ceil"), args=[argument]):
-                return Fraction(ceil(value(argument)))
-        message = f"{text!r} is not a sum"
-        raise AssertionError(message)
-
-    result = value(ast.parse(text, mode="eval").body)
+    result = _value(ast.parse(text, mode="eval").body)
     assert result.denominator == 1
     return int(result)
+
+
+def _value(node: ast.expr) -> Fraction:
+    match node:
+        case ast.Constant(value=int(number)):
+            return Fraction(number)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand)
+        case ast.BinOp(left=left, op=sum_, right=right):
+            return _SUMS[type(sum_)](_value(left), _value(right))
+        case ast.Call(func=ast.Name(id=rounding), args=[argument]):
+            return Fraction(_ROUNDINGS[rounding](_value(argument)))
+    raise AssertionError(ast.dump(node))

@@ -207,6 +207,7 @@ def test_no_unit_of_a_random_network_changes_with_a_pixel_it_does_not_see(sketch
     pixel = at % sketch.size[axis]
     rows = [row for row in layer_shapes(sketch.model([sketch.tensors[-1][0]])).layers if row.receptive_field]
     names = [row.tensor for row in rows]
+    assume(names)
     picture = sketch.image()
     other = picture.copy()
     np.moveaxis(other, 2 + axis, 0)[pixel] += 5

@@ -16,7 +16,7 @@ _ON_A_GRID = frozenset({"conv", "transposed_conv", "max_pool", "average_pool"})
 _WHOLE = ("keras_unet", "keras_srcnn", "resnet50_small", "resnet20_cifar")
 _LIGHT = (
     "bit", "convnext_v2", "efficientnet_b0", "focalnet", "keras_densenet121", "keras_mobilenet", "keras_mobilenet_v3",
-    "keras_nasnet", "keras_torch_mobilenet_v2", "mobilenet_v1", "mobilenet_v2", "mxnet_mobilenet", "paddle_lenet",
+    "keras_nasnet", "mobilenet_v1", "mobilenet_v2", "mxnet_mobilenet", "paddle_lenet",
     "paddle_shufflenet_v2", "poolformer", "pvt", "regnet_y", "segformer", "shufflenet", "squeezenet", "swiftformer",
     "upernet", "van",
 )  # fmt: skip
@@ -68,7 +68,7 @@ def interval(row: LayerRow, spatial: int, unit: int) -> tuple[float, float]:
 
 
 def sees(row: LayerRow, spatial: int, unit: int, pixel: int) -> bool:
-    """`size` counts whole pixels: a field that begins between two pixels may reach half a pixel further on both sides."""
+    """`size` counts whole pixels: a field that begins between two may reach half a pixel further on both sides."""
     low, high = interval(row, spatial, unit)
     return low - 0.5 <= pixel <= high + 0.5
 

@@ -20,11 +20,13 @@ NAMES = tuple(sorted(zoo.facts()))
 @cache
 def table(name: str) -> LayerShapes:
     """At the size its framework ran it, from the file without weights: a table needs none."""
-    return layer_shapes(zoo.topology(name), **zoo.free_sizes(name))
+    sizes = zoo.free_sizes(name)
+    return layer_shapes(zoo.topology(name), height=sizes.get("height"), width=sizes.get("width"))
 
 
 def image_of(name: str) -> Array:
-    return np.random.default_rng(0).standard_normal(zoo.facts()[name]["input_shape"], np.float32)
+    shape: tuple[int, ...] = tuple(zoo.facts()[name]["input_shape"])
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
 class Runner:

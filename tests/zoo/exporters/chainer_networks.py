@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# ruff: noqa: T201, ANN001, ANN202
+# ruff: noqa: T201, ANN001, ANN202, N812
 """Networks of Chainer by its own onnx_chainer: `python chainer_networks.py FOLDER`, then `take`. Python 3.9.
 
 Weights are random, nothing is downloaded. Parameters are counted by Chainer, which counts no MACs.

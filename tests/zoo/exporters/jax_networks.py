@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 # mypy: disable-error-code="import-not-found,import-untyped,no-untyped-call,unused-ignore"
 """Networks of flax by jax2onnx, whose wheel holds them as examples: `python -m tests.zoo.exporters.jax_networks`.
 

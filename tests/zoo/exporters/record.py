@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 """One network into the zoo: its stripped file and its line in `networks.json`.
 
 Knows no framework: what a framework counts is handed in.

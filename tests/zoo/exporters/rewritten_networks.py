@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 # mypy: disable-error-code="import-not-found,import-untyped,no-untyped-call,unused-ignore"
 """Networks of the zoo as other tools rewrite them: `python -m tests.zoo.exporters.rewritten_networks`.
 

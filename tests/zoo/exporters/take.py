@@ -1,4 +1,4 @@
-"""Takes what an exporter in an environment of its own has left in a folder: `python -m tests.zoo.exporters.take FOLDER`.
+"""Takes what an exporter of another Python has left in a folder: `python -m tests.zoo.exporters.take FOLDER`.
 
 MXNet and Chainer need a Python that cannot read this package: their scripts write `NAME.onnx` and `NAME.json`, the
 keyword arguments of `record`.
