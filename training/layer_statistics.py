@@ -15,10 +15,10 @@ from torch import Tensor
 from service.engine.layer_report import LayerReport, TrainingReport
 from service.engine.model_file import ModelFile, from_bytes
 from service.engine.model_metadata import ModelMetadata, with_metadata
-from service.inspection.live_statistics import layers_of
+from service.inspection.live.live_statistics import layers_of
+from service.inspection.live.running_statistics import Activations, merged_layers, population, standardised
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions
-from service.inspection.running_statistics import Activations, merged_layers, population, standardised
 from training.tensors import Images
 
 IMAGES = 1000

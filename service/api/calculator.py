@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Response
 from service.api.dependencies import AllServices
 from service.api.openapi import problems
 from service.api.replies import response
-from service.inspection.calculator import CalculatorQuery, WrittenNetwork, calculated
-from service.inspection.layer_table import LayerShapes
-from service.inspection.table import TEXT_FORMS
+from service.inspection.shapes.layer_table import LayerShapes
+from service.inspection.table.answer import TEXT_FORMS
+from service.inspection.table.calculator import CalculatorQuery, WrittenNetwork, calculated
 
 router = APIRouter(tags=["inspect"])
 

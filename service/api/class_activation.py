@@ -10,7 +10,7 @@ from service.api.feature_maps import version_url
 from service.api.openapi import IMAGE_BODY, problems
 from service.api.replies import response
 from service.api.uploads import uploads
-from service.inspection.class_activation import ClassActivation, ClassActivationQuery, class_activation
+from service.inspection.evidence.class_activation import ClassActivation, ClassActivationQuery, class_activation
 
 router = APIRouter(tags=["inspect"])
 

@@ -11,7 +11,7 @@ from service.api.replies import response
 from service.api.uploads import Upload, uploads
 from service.engine.classifier import Classifier
 from service.errors import InvalidParameterError
-from service.inspection.compare import Compare, CompareQuery, Side, compare
+from service.inspection.comparing.compare import Compare, CompareQuery, Side, compare
 
 router = APIRouter(tags=["inspect"])
 

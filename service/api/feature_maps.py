@@ -9,10 +9,10 @@ from service.api.dependencies import AllServices, NamedClassifier
 from service.api.openapi import IMAGES_BODY, problems
 from service.api.replies import response
 from service.api.uploads import uploads
-from service.inspection.feature_maps import feature_maps
-from service.inspection.map_answers import SeenImages
-from service.inspection.map_limits import Address
-from service.inspection.map_query import FeatureMapsQuery
+from service.inspection.maps.feature_maps import feature_maps
+from service.inspection.maps.map_answers import SeenImages
+from service.inspection.maps.map_limits import Address
+from service.inspection.maps.map_query import FeatureMapsQuery
 
 router = APIRouter(tags=["inspect"])
 

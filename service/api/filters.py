@@ -8,7 +8,7 @@ from service.api.dependencies import AllServices, NamedClassifier
 from service.api.feature_maps import version_url
 from service.api.openapi import problems
 from service.api.replies import response
-from service.inspection.filters import Filters, FiltersQuery, filters
+from service.inspection.values.filters import Filters, FiltersQuery, filters
 
 router = APIRouter(tags=["inspect"])
 _BINARY = {"schema": {"type": "string", "format": "binary"}}

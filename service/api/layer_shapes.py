@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from service.api.dependencies import AllServices, NamedClassifier
 from service.api.openapi import problems
 from service.api.replies import response
-from service.inspection.table import (
+from service.inspection.table.answer import (
     TEXT_FORMS,
     LayerList,
     LayerShapesQuery,

@@ -17,8 +17,8 @@ from service.arrays import NetworkInput
 from service.engine.classifier import Classifier
 from service.engine.model_file import ModelFile
 from service.errors import FoveaError
-from service.inspection.live_statistics import Seen, look
-from service.inspection.running_statistics import Activations, merged_layers
+from service.inspection.live.live_statistics import Seen, look
+from service.inspection.live.running_statistics import Activations, merged_layers
 
 MOST_WAITING = 64  # images
 _MOST_BYTES = 64 * 2**20  # of those: a network may take images of any size

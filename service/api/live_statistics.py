@@ -13,14 +13,14 @@ from service.api.replies import response
 from service.engine.classifier import Classifier
 from service.errors import LiveStatisticsOffError, NotAClassifierError
 from service.inspection.forms import as_json
-from service.inspection.live_statistics import (
+from service.inspection.live.live_statistics import (
     LiveStatistics,
     LiveStatisticsQuery,
     Seen,
     live_statistics,
     together,
 )
-from service.inspection.running_statistics import packed, unpacked
+from service.inspection.live.running_statistics import packed, unpacked
 
 router = APIRouter(tags=["inspect"])
 

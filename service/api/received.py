@@ -9,7 +9,7 @@ from service.api.dependencies import AllServices, NamedClassifier
 from service.api.openapi import IMAGE_BODY, problems
 from service.api.replies import response
 from service.api.uploads import uploads
-from service.inspection.received import Received, ReceivedQuery, received
+from service.inspection.maps.received import Received, ReceivedQuery, received
 
 router = APIRouter(tags=["inspect"])
 

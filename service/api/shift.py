@@ -9,7 +9,7 @@ from service.api.dependencies import AllServices, NamedClassifier
 from service.api.openapi import IMAGE_BODY, problems
 from service.api.replies import response
 from service.api.uploads import uploads
-from service.inspection.shift import Shift, ShiftQuery, shift
+from service.inspection.comparing.shift import Shift, ShiftQuery, shift
 
 router = APIRouter(tags=["inspect"])
 

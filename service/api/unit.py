@@ -9,7 +9,7 @@ from service.api.dependencies import AllServices, NamedClassifier
 from service.api.openapi import IMAGE_BODY, problems
 from service.api.replies import response
 from service.api.uploads import uploads
-from service.inspection.unit import Unit, UnitQuery, unit
+from service.inspection.values.unit import Unit, UnitQuery, unit
 
 router = APIRouter(tags=["inspect"])
 

@@ -1,6 +1,6 @@
 """One map as a coloured layer over the picture that the network received, each cell where the network looked.
 
-Knows no model: where the cells lie is told as a `Placement`, which `service.inspection.placement` works out.
+Knows no model: where the cells lie is told as a `Placement`, which `service.inspection.maps.placement` works out.
 """
 
 from dataclasses import asdict, dataclass

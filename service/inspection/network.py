@@ -15,15 +15,15 @@ from service.engine.model_file import ModelFile
 from service.errors import InvalidParameterError
 from service.images.decoding import ImageLimits
 from service.images.network_input import network_input, picture
-from service.inspection.graph import Layer, layer_named, layers
-from service.inspection.graph_size import MAX_NODES, refuse_too_many_nodes
-from service.inspection.input_size import picture as picture_input
-from service.inspection.layer_shapes import shapes_of
-from service.inspection.layer_table import LayerShapes
+from service.inspection.graph.graph_size import MAX_NODES, refuse_too_many_nodes
+from service.inspection.graph.layers import Layer, layer_named, layers
+from service.inspection.graph.selection import selected
 from service.inspection.prefix_sessions import Feed, Part, PrefixSessions
-from service.inspection.selection import selected
-from service.inspection.shapes import tensor_types
-from service.inspection.sight import View, views
+from service.inspection.shapes.input_size import picture as picture_input
+from service.inspection.shapes.layer_shapes import shapes_of
+from service.inspection.shapes.layer_table import LayerShapes
+from service.inspection.shapes.sight import View, views
+from service.inspection.shapes.tensor_types import tensor_types
 
 _TABLES = 8  # kept for each network: sizes and batches that people go back and forth between
 

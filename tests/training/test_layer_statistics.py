@@ -11,7 +11,7 @@ import torch
 from service.engine.layer_report import LayerReport, TrainingReport
 from service.engine.model_file import read
 from service.engine.model_metadata import Provenance, graph_sha256, with_metadata
-from service.inspection.running_statistics import activations
+from service.inspection.live.running_statistics import activations
 from tests.training.small_runs import Run
 from training.datasets import Dataset
 from training.describing import describe

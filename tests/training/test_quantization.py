@@ -9,7 +9,7 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from service.inspection.layer_shapes import layer_shapes
+from service.inspection.shapes.layer_shapes import layer_shapes
 from tests.training.small_runs import Run
 from training.datasets import Dataset
 from training.export import Exported, exported

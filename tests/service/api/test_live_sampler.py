@@ -13,7 +13,7 @@ from service.engine import model_file
 from service.engine.classifier import Classifier
 from service.engine.devices import chosen_device
 from service.errors import UnsupportedModelError
-from service.inspection.running_statistics import Activations, activations, merged_layers
+from service.inspection.live.running_statistics import Activations, activations, merged_layers
 from tests import tiny_models
 
 CPU = chosen_device("cpu", 1)

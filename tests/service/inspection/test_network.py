@@ -8,10 +8,10 @@ from onnx import TensorProto, helper, numpy_helper
 from service.engine import model_file
 from service.errors import GraphTooLargeError
 from service.inspection import stopping
-from service.inspection.graph_size import MAX_NODES
-from service.inspection.layer_shapes import layer_shapes
+from service.inspection.graph.graph_size import MAX_NODES
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions
+from service.inspection.shapes.layer_shapes import layer_shapes
 from tests.networks import Values, chain, network, plain
 from tests.tiny_models import classifier, slow_on_white
 
@@ -86,7 +86,7 @@ def test_no_weight_is_copied_for_a_table(monkeypatch: pytest.MonkeyPatch) -> Non
         seen.append(bare.ByteSize())
         return infer(bare, **options)
 
-    monkeypatch.setattr("service.inspection.shapes.infer_shapes", measured)
+    monkeypatch.setattr("service.inspection.shapes.tensor_types.infer_shapes", measured)
     assert layer_shapes(model).totals.parameters == 10**6
     assert seen
     assert max(seen) < 1000

@@ -11,7 +11,7 @@ the network and signals neither vanish nor explode. Small tensors (shapes, axes,
 
 `networks.json` says of each what its own framework counts: parameters, multiply-accumulates, the shapes of its outputs;
 and where the file holds another number of learned values than the framework trains, why, and by how much. The tests
-hold the table to these numbers and to ONNX Runtime (`tests/service/inspection/test_zoo.py`).
+hold the table to these numbers and to ONNX Runtime (`tests/service/inspection/shapes/test_zoo.py`).
 
 To make one again: an environment from `exporters/requirements/<exporter>.txt`, then the command in the first line of
 `exporters/<exporter>_networks.py`. MXNet and Chainer need Python 3.8 and 3.9: theirs write into a folder, and

@@ -1,0 +1,1 @@
+"""Where in the picture the evidence for a class lies."""

@@ -1,0 +1,1 @@
+"""What each layer saw of an image: which tensor, which numbers, which picture."""

@@ -1,0 +1,1 @@
+"""How sizes, costs and receptive fields flow through layers. Knows no image."""

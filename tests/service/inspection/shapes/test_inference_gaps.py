@@ -1,0 +1,151 @@
+"""Sizes and views that ONNX's own shape inference gets wrong or gives up on, each as small as it can be."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+
+from service.inspection.shapes.layer_shapes import layer_shapes
+from service.inspection.shapes.layer_table import LayerRow
+from tests.networks import Shape, Values, network
+
+SHAPE = (1, 3, 12, 13)
+
+
+def rows(nodes: list[onnx.NodeProto], values: Values | None = None, *, opset: int = 17) -> list[LayerRow]:
+    """Of a network that ONNX Runtime runs too: the shapes are compared right here."""
+    return rows_of(network(nodes, {"x": SHAPE}, ["y"], values=values, opsets={"": opset}))
+
+
+def rows_of(model: onnx.ModelProto, shape: Shape = SHAPE) -> list[LayerRow]:
+    found = list(layer_shapes(model).layers)
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    del exposed.graph.output[:]
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=row.tensor) for row in found)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    arrays = session.run(None, {"x": np.zeros([size or 1 for size in shape if not isinstance(size, str)], np.float32)})
+    assert [row.output_shape for row in found] == [array.shape for array in arrays]
+    return found
+
+
+def node(op_type: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(op_type, inputs, [output], **attributes)
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("opset", [11, 17, 22])
+def test_a_last_window_that_lies_in_the_padding_alone_is_not_counted(op_type: str, opset: int) -> None:
+    window: dict[str, Any] = {"kernel_shape": [2, 2], "pads": [0, 0, 1, 1], "strides": [3, 3], "ceil_mode": 1}
+    pool, relu = rows([node(op_type, ["x"], "pool", **window), node("Relu", ["pool"], "y")], opset=opset)
+    assert pool.output_shape == relu.output_shape == (1, 3, 4, 5)
+    assert [formula.count("start in the padding") for formula in pool.formula] == [1, 0]
+
+
+def test_two_pools_that_round_up_one_after_the_other_are_both_right() -> None:
+    window: dict[str, Any] = {"kernel_shape": [2, 2], "pads": [0, 0, 1, 1], "strides": [3, 3], "ceil_mode": 1}
+    nodes = [node("MaxPool", ["x"], "first", **window), node("MaxPool", ["first"], "y", **window)]
+    assert [row.output_shape for row in rows(nodes)] == [(1, 3, 4, 5), (1, 3, 2, 2)]
+
+
+@pytest.mark.parametrize("asked", [[25, 26], [24, 25], [23, 27]])
+@pytest.mark.parametrize("channels", [2, 20])  # inference sees small weights and large ones in different ways
+def test_a_transposed_convolution_may_state_its_outputs_size(asked: list[int], channels: int) -> None:
+    weight = np.ones((3, channels, 3, 3), np.float32)
+    nodes = [node("ConvTranspose", ["x", "weight"], "y", strides=[2, 2], output_shape=asked)]
+    assert rows(nodes, {"weight": weight})[0].output_shape == (1, channels, *asked)
+
+
+def test_widths_of_a_padding_that_the_graph_computes_are_evaluated() -> None:
+    """As PyTorch's earlier exporter writes F.pad: innermost axis first, filled up with zeros, turned round."""
+    nodes = [
+        node("ConstantOfShape", ["missing"], "zeros", value=helper.make_tensor("zero", TensorProto.INT64, [1], [0])),
+        node("Concat", ["widths", "zeros"], "all", axis=0),
+        node("Reshape", ["all", "pairs"], "as_pairs"),
+        node("Slice", ["as_pairs", "last", "beginning", "first_axis", "backwards"], "turned"),
+        node("Transpose", ["turned"], "columns", perm=[1, 0]),
+        node("Reshape", ["columns", "flat"], "pads"),
+        node("Pad", ["x", "pads"], "y"),
+    ]
+    numbers = {
+        "missing": [6], "widths": [1, 2], "pairs": [-1, 2], "last": [-1], "beginning": [-(2**63)], "first_axis": [0],
+        "backwards": [-1], "flat": [-1],
+    }  # fmt: skip
+    (pad,) = rows(nodes, {name: np.array(each, np.int64) for name, each in numbers.items()})
+    assert pad.output_shape == (1, 3, 12, 16)
+
+
+def test_the_branch_that_a_condition_on_sizes_takes_is_the_one_with_a_shape() -> None:
+    """As PyTorch's earlier exporter writes squeeze: it asks whether the axis is one long."""
+    shape = (1, 1, 12, 13)
+    branches = {
+        f"{which}_branch": helper.make_graph([inner], which, [], [onnx.ValueInfoProto(name=which)])
+        for which, inner in (
+            ("then", node("Squeeze", ["x", "axis"], "then")),
+            ("else", node("Identity", ["x"], "else")),
+        )
+    }  # fmt: skip
+    nodes = [
+        node("Shape", ["x"], "sizes"),
+        node("Gather", ["sizes", "axis"], "size"),
+        node("Equal", ["size", "axis"], "alone"),
+        node("If", ["alone"], "branch", **branches),
+        node("Relu", ["branch"], "y"),
+    ]
+    model = network(nodes, {"x": shape}, ["y"], values={"axis": np.array([1], np.int64)}, opsets={"": 17})
+    assert rows_of(model, shape)[-1].output_shape == (1, 12, 13)
+
+
+def test_what_a_hostile_file_asks_for_is_not_computed() -> None:
+    nodes = [node("Range", ["zero", "many", "one"], "sizes"), node("Expand", ["x", "sizes"], "y")]
+    values = {name: np.array(each, np.int64) for name, each in (("zero", 0), ("many", 2**40), ("one", 1))}
+    (row,) = layer_shapes(network(nodes, {"x": SHAPE}, ["y"], values=values, opsets={"": 17})).layers
+    assert row.output_shape is None or None in row.output_shape
+    assert row.reason
+
+
+# --- views
+
+
+def test_a_crop_moves_the_view_and_a_step_widens_its_grid() -> None:
+    numbers = {"starts": [2, -5], "ends": [2**31, 2**31], "axes": [2, 3], "steps": [1, 2]}
+    values = {name: np.array(each, np.int64) for name, each in numbers.items()}
+    (row,) = rows([node("Slice", ["x", *numbers], "y")], values)
+    assert row.receptive_field
+    assert (row.receptive_field.status, row.receptive_field.size) == ("exact", (1, 1))
+    assert (row.receptive_field.centre, row.receptive_field.jump) == ((2, 8), (1, 2))
+
+
+@pytest.mark.parametrize(("mode", "most"), [("constant", 1), ("edge", 3), ("reflect", 5)])
+def test_padding_that_repeats_pixels_lets_units_at_the_border_see_further(mode: str, most: int) -> None:
+    (row,) = rows([node("Pad", ["x", "pads"], "y", mode=mode)], {"pads": np.array([0, 0, 2, 0, 0, 0, 0, 0], np.int64)})
+    assert row.receptive_field
+    assert row.receptive_field.size == (most, 1)
+    assert row.receptive_field.status == ("exact" if mode == "constant" else "upper_bound")
+
+
+def test_a_convolution_of_what_sees_the_whole_image_sees_the_whole_image() -> None:
+    """The gate of a squeeze-and-excitation block, and what it multiplies."""
+    nodes = [
+        node("ReduceMean", ["x"], "squeezed", axes=[2, 3]),
+        node("Conv", ["squeezed", "weight"], "excited"),
+        node("Sigmoid", ["excited"], "gate"),
+        node("Mul", ["x", "gate"], "y"),
+    ]
+    found = rows(nodes, {"weight": np.ones((3, 3, 1, 1), np.float32)})
+    assert {row.receptive_field.status for row in found if row.receptive_field} == {"whole_image"}
+
+
+def test_a_reshape_that_moves_one_channel_forward_keeps_height_and_width() -> None:
+    """Keras with a single channel: the exporter writes the transposition as a reshape."""
+    nodes = [node("Reshape", ["x", "shape"], "planes"), node("Conv", ["planes", "weight"], "y", pads=[1] * 4)]
+    values: Values = {"shape": np.array([-1, 1, 9, 7], np.int64), "weight": np.ones((2, 1, 3, 3), np.float32)}
+    model = network(nodes, {"x": ("batch", 9, 7, 1)}, ["y"], values=values)
+    conv = rows_of(model, (1, 9, 7, 1))[-1]
+    assert conv.receptive_field
+    assert conv.receptive_field.size == (3, 3)

@@ -1,0 +1,61 @@
+"""One value of each kind of layer, re-derived, in the networks of the zoo: what ONNX Runtime computed, or a reason."""
+
+import numpy as np
+import onnx
+import pytest
+
+from service.errors import FoveaError, InvalidParameterError, ModelContractError
+from service.inspection.graph.layers import Layer
+from service.inspection.network import Network
+from service.inspection.values.unit import UnitQuery, derived_unit
+from service.inspection.values.units.rules import RULES
+from tests import inspected, zoo
+
+_MOST_BYTES = 60_000_000  # of weights: larger ones take long to draw, and their layers are those of the others
+_AXES = {1: ("channel",), 2: ("channel", "x"), 3: ("channel", "y", "x")}
+_DENSE_AXES = {1: ("channel",), 2: ("x", "channel"), 3: ("y", "x", "channel")}
+
+
+def opened(name: str) -> Network:
+    model = zoo.network(name)
+    if weight_bytes(model) > _MOST_BYTES:
+        pytest.skip("large")
+    try:
+        return inspected.network(model)
+    except ModelContractError as error:
+        pytest.skip(str(error))
+
+
+def weight_bytes(model: onnx.ModelProto) -> int:
+    return sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+
+
+def one_of_each_kind(network: Network) -> list[Layer]:
+    by_kind: dict[str, list[Layer]] = {}
+    for layer in network.layers:
+        if layer.kind in RULES:
+            by_kind.setdefault(layer.kind, []).append(layer)
+    return [found[len(found) // 2] for found in by_kind.values()]
+
+
+@pytest.mark.parametrize("name", sorted(zoo.facts()))
+def test_one_value_of_each_kind_of_layer(name: str) -> None:
+    network = opened(name)
+    image = inspected.image(network)
+    random = np.random.default_rng(0)
+    agreeing = 0
+    for layer in one_of_each_kind(network):
+        try:
+            shape = network.values([layer.output], image)[layer.output].shape[1:]
+            axes = (_DENSE_AXES if layer.kind == "dense" else _AXES).get(len(shape), ())
+            query = UnitQuery(**{axis: int(random.integers(size)) for axis, size in zip(axes, shape, strict=False)})
+            found = derived_unit(network, layer.id, image, query)
+        except InvalidParameterError as refusal:
+            assert refusal.remedy  # noqa: PT017 - a layer may be beyond the rules, with a reason
+            continue
+        except FoveaError as error:
+            pytest.fail(f"{layer.id}: {error}")
+        assert found.agrees, (layer.id, layer.kind, found.value, found.runtime, found.text)
+        assert all(each.agrees for each in found.followed_by), (layer.id, found.followed_by)
+        agreeing += 1
+    assert agreeing
