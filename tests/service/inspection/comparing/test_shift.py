@@ -11,7 +11,7 @@ from service.images.decoding import ImageLimits
 from service.inspection.comparing.shift import ShiftQuery, shift
 from tests.service.inspection.opened import opened
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 LIMITS = ImageLimits(max_pixels=10_000_000)
 
 

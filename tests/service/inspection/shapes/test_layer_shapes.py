@@ -34,7 +34,7 @@ from tests.networks import (
 )
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 HOSTILE = (ROOT / os.environ.get("FOVEA_DATA", "../shared/data") / "hostile-models").resolve()
 
 

@@ -20,7 +20,7 @@ from service.inspection.values.filters import FiltersQuery, filters
 from service.inspection.values.geometry import geometry
 from tests import inspected, networks
 
-MODELS = Path(__file__).parents[3] / "models"
+MODELS = Path(__file__).parents[4] / "models"
 MNIST = {version: inspected.network(onnx.load_model(MODELS / f"mnist/{version}/model.onnx")) for version in (0, 1, 2)}
 
 

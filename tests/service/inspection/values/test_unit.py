@@ -24,7 +24,7 @@ from service.inspection.values.units.pooling import PoolingWork
 from tests import inspected, light_networks, networks
 from tests.networks import Stage
 
-MODELS = Path(__file__).parents[3] / "models"
+MODELS = Path(__file__).parents[4] / "models"
 
 
 def unit(network: Network, layer: str, seed: int = 0, **place: int) -> Unit:
