@@ -61,12 +61,13 @@ def read(path: Path) -> ModelFile:
 def from_bytes(data: bytes) -> ModelFile:
     """As `read`. Takes about as long as ONNX needs to parse and check the graph; runs nothing of it."""
     model = parsed(data)
-    network_input = image_input(model)
-    output = class_output(model)
-    metadata = _metadata(model, network_input, output)
     stated = stated_sha256(model)
     if stated is not None and stated != (computed := graph_sha256(model)):
         raise ChecksumMismatchError(stated, computed)
+    _forget_unread_inputs(model.graph)
+    network_input = image_input(model)
+    output = class_output(model)
+    metadata = _metadata(model, network_input, output)
     digest = hashlib.sha256(data).hexdigest()
     return ModelFile(model, digest, len(data), metadata, network_input, output, stated is not None)
 
@@ -137,6 +138,27 @@ def _refuse_contradictions(metadata: ModelMetadata, network_input: ImageInput, o
             raise InvalidMetadataError(
                 f"the metadata prepares {name} {stated} and the graph takes {found}", "export or add the file again"
             )
+
+
+def _forget_unread_inputs(graph: onnx.GraphProto) -> None:
+    """ONNX Runtime wants to be fed what no node reads, and tf2onnx leaves such inputs behind (Keras' normalisation)."""
+    read = _names_read(graph) | {value.name for value in graph.output}
+    kept = [value for value in graph.input if value.name in read]
+    if kept and len(kept) < len(graph.input):
+        del graph.input[:]
+        graph.input.extend(kept)
+
+
+def _names_read(graph: onnx.GraphProto) -> set[str]:
+    """Also by the bodies of If, Loop and Scan (iterative: nesting is untrusted)."""
+    read: set[str] = set()
+    graphs = [graph]
+    while graphs:
+        for node in graphs.pop().node:
+            read.update(node.input)
+            for attribute in node.attribute:
+                graphs.extend([attribute.g, *attribute.graphs] if attribute.HasField("g") else attribute.graphs)
+    return read
 
 
 def _refuse_external_data(model: onnx.ModelProto) -> None:

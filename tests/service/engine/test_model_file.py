@@ -2,7 +2,9 @@ import csv
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from service.engine import model_file
 from service.engine.model_metadata import ManifestLayer, Metrics, Provenance, graph_sha256, with_metadata
@@ -11,6 +13,7 @@ from service.errors import (
     CorruptModelError,
     ExternalDataError,
     InvalidMetadataError,
+    ModelContractError,
     ModelFileError,
 )
 from tests import tiny_models
@@ -31,6 +34,20 @@ def described(**changes: object) -> bytes:
     metadata = model_file.from_bytes(model.SerializeToString()).metadata
     metadata = metadata.model_copy(update={"class_names": ("a", "b", "c", "d"), "assumed": ()} | changes)
     return with_metadata(model, metadata).SerializeToString()
+
+
+def test_an_input_that_no_node_reads_is_left_out_and_one_that_a_branch_reads_is_not() -> None:
+    model = tiny_models.classifier()
+    model.graph.input.append(helper.make_tensor_value_info("left over", tiny_models.FLOAT, [1]))
+    assert [value.name for value in model_file.from_bytes(model.SerializeToString()).model.graph.input] == ["image"]
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["left over"], ["same"])], "then", [], [model.graph.output[0]]
+    )
+    branch.output[0].name = "same"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    model.graph.node.append(helper.make_node("If", ["yes"], ["chosen"], then_branch=branch, else_branch=branch))
+    with pytest.raises(ModelContractError, match="left over"):
+        model_file.from_bytes(model.SerializeToString())
 
 
 def test_what_is_written_into_a_file_is_read_from_it() -> None:

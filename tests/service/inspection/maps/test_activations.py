@@ -1,5 +1,6 @@
 """Before and behind an activation, on the shapes in which convolutions, norms and activations are written."""
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
@@ -46,15 +47,15 @@ def test_a_batch_norm_between_belongs_to_the_way_and_has_a_place_of_its_own() ->
     weights = {
         "conv1.weight": (4, 3, 3, 3),
         **{f"bn1.{key}": shape for key, shape in NORM.items()},
-        "low": (),
-        "high": (),
     }
-    model = graph(nodes, {"image": (1, 3, 8, 8)}, ["relu6"], weights=weights)
-    assert names(model, "conv1", "both") == [("conv1", "before"), ("conv1+batch_norm_1+clip_1", "after")]
-    assert names(model, "batch_norm_1", "after") == [("batch_norm_1+clip_1", "after")]
+    bounds = {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
+    model = graph(nodes, {"image": (1, 3, 8, 8)}, ["relu6"], weights=weights, values=bounds)
+    norm_id, relu6_id = (layer.id for layer in opened(model).layers[1:])
+    assert names(model, "conv1", "both") == [("conv1", "before"), (f"conv1+{norm_id}+{relu6_id}", "after")]
+    assert names(model, norm_id, "after") == [(f"{norm_id}+{relu6_id}", "after")]
 
 
-@pytest.mark.parametrize("behind", [(), ("MaxPool",), ("Relu", "Sigmoid"), ("Relu", "Identity")])
+@pytest.mark.parametrize("behind", [(), ("MaxPool",), ("Relu", "Sigmoid"), ("Relu", "Neg")])
 def test_without_an_activation_of_its_own_a_layer_has_one_place(behind: tuple[str, ...]) -> None:
     model = with_behind(*(op for op in behind if op != "MaxPool"))
     if behind == ("MaxPool",):

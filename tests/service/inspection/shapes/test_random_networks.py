@@ -114,9 +114,14 @@ def _conv(draw: st.DrawFn, sketch: Sketch, tensor: str, shape: Shape) -> None:
     sketch.add("Conv", [tensor], {"weight": weight, "bias": _weight(draw, out)}, group=group, **window)
 
 
-def _pool(draw: st.DrawFn, sketch: Sketch, tensor: str, _shape: Shape) -> None:
+def _pool(draw: st.DrawFn, sketch: Sketch, tensor: str, shape: Shape) -> None:
     op_type = draw(st.sampled_from(["MaxPool", "AveragePool"]))
     window = _window(draw, dilated=op_type == "MaxPool")
+    # ONNX Runtime runs a pooling whose window does not fit at all, since its division rounds towards 0.
+    pads, dilations = window.get("pads", [0] * 4), window.get("dilations", [1] * 2)
+    spans = zip(shape[2:], pads[:2], pads[2:], window["kernel_shape"], dilations, strict=True)
+    automatic = window.get("auto_pad", "").startswith("SAME")
+    assume(automatic or all(size + begin + end > d * (k - 1) for size, begin, end, k, d in spans))
     if "auto_pad" not in window:
         window["ceil_mode"] = draw(st.integers(0, 1))
     if op_type == "AveragePool":

@@ -12,6 +12,7 @@ from service.inspection.values.units.rules import RULES
 from tests import inspected, zoo
 
 _MOST_BYTES = 60_000_000  # of weights: larger ones take long to draw, and their layers are those of the others
+_ALL_QUANTIZED = {"resnet20_qoperator"}  # operators of 8-bit integers are not re-derived, and say so
 _AXES = {1: ("channel",), 2: ("channel", "x"), 3: ("channel", "y", "x")}
 _DENSE_AXES = {1: ("channel",), 2: ("x", "channel"), 3: ("y", "x", "channel")}
 
@@ -58,4 +59,4 @@ def test_one_value_of_each_kind_of_layer(name: str) -> None:
         assert found.agrees, (layer.id, layer.kind, found.value, found.runtime, found.text)
         assert all(each.agrees for each in found.followed_by), (layer.id, found.followed_by)
         agreeing += 1
-    assert agreeing
+    assert agreeing or name in _ALL_QUANTIZED
