@@ -142,7 +142,8 @@ def _refuse_contradictions(metadata: ModelMetadata, network_input: ImageInput, o
 
 def _forget_unread_inputs(graph: onnx.GraphProto) -> None:
     """ONNX Runtime wants to be fed what no node reads, and tf2onnx leaves such inputs behind (Keras' normalisation)."""
-    read = _names_read(graph) | {value.name for value in graph.output}
+    # Files of IR version 3 must list their weights among the inputs.
+    read = _names_read(graph) | {value.name for value in graph.output} | {weight.name for weight in graph.initializer}
     kept = [value for value in graph.input if value.name in read]
     if kept and len(kept) < len(graph.input):
         del graph.input[:]

@@ -85,12 +85,12 @@ def ready(settings: Settings, *, express: bool = True) -> Iterator[httpx.Client]
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Waits up to five minutes: a busy machine is no failure."""
-    for _ in range(6000):
+    """Waits up to two minutes: a busy machine is no failure."""
+    for _ in range(2400):
         if condition():
             return
         time.sleep(0.05)
-    pytest.fail("five minutes are over")
+    pytest.fail("two minutes are over")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from tests import inspected, zoo
 
 # Larger ones take long to draw, and their layers are those of the others.
 _MOST_PARAMETERS = 15_000_000
-_NAMES = sorted(name for name, facts in zoo.facts().items() if facts["parameters"] <= _MOST_PARAMETERS)
+_NAMES = sorted(name for name, facts in zoo.facts().items() if (facts["parameters"] or 0) <= _MOST_PARAMETERS)
 _ALL_QUANTIZED = {"resnet20_qoperator"}  # operators of 8-bit integers are not re-derived, and say so
 _AXES = {1: ("channel",), 2: ("channel", "x"), 3: ("channel", "y", "x")}
 _DENSE_AXES = {1: ("channel",), 2: ("x", "channel"), 3: ("y", "x", "channel")}
