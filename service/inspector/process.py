@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-# A tenth of a normal process's share of a CPU that both want: with less (19, or Linux's idle policy) a busy machine
-# would never answer a question about a network.
+# A tenth of a normal process's share of a CPU that both want, to start and to hear what is asked. The work itself steps
+# back further (`desk`).
 _NICENESS = 10
 _FIRST_TO_BE_KILLED = 500  # of 1000: where memory ends, this process goes and production stays
 

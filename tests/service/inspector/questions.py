@@ -19,6 +19,10 @@ def niceness() -> int:
     return os.nice(0)
 
 
+def gets_only_idle_time() -> bool:
+    return not hasattr(os, "SCHED_IDLE") or os.sched_getscheduler(0) == os.SCHED_IDLE
+
+
 def layer_ids(*networks: Network) -> list[list[str]]:
     return [[layer.id for layer in network.layers] for network in networks]
 

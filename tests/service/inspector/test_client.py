@@ -48,6 +48,7 @@ def test_questions_are_answered_by_one_other_process_of_lower_priority(inspector
     first, second = (answered(inspector, questions.process_number) for _ in range(2))
     assert first == second != os.getpid()
     assert answered(inspector, questions.niceness) == os.nice(0) + 10
+    assert answered(inspector, questions.gets_only_idle_time)
 
 
 def test_a_model_file_arrives_as_its_network(inspector: Inspector, file: ModelFile) -> None:
