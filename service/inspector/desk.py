@@ -123,7 +123,7 @@ class Desk:
 
 
 def _only_where_idle() -> None:
-    """This thread gets the CPU time that nobody else wants, and gives it back at once: production's p99 does not move.
+    """Gives this thread the CPU time that nobody else wants, and takes it back at once: production's p99 does not move.
 
     With niceness 19 alone it grew by a third and more (docs/decisions/0013-looking-inside.md).
     """
