@@ -266,13 +266,6 @@ def _pytorchcv() -> Iterator[tuple[str, Recipe]]:
 
 # Counted by hand: what the module does not tell.
 _EXPLAINED: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    "bit": (
-        {
-            "what": "a group norm is written as an instance norm with scales of 1 and shifts of 0",
-            "parameters": 16,
-            "until_grouped": True,
-        },
-    ),
     "swin": ({"what": "the masks of the shifted windows are constants of the file", "parameters": 5120},),
     "swin2sr": (
         {

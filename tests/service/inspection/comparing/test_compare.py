@@ -9,7 +9,7 @@ import pytest
 
 from service.images.decoding import ImageLimits
 from service.inspection.comparing.compare import CompareQuery, Side, compare
-from tests.service.inspection.opened import opened
+from tests.inspected import network as opened
 
 ROOT = Path(__file__).parents[4]
 LIMITS = ImageLimits(max_pixels=10_000_000)

@@ -13,7 +13,7 @@ from service.images.shifting import shifted
 from service.inspection.comparing.equivariance import Equivariance, equivariance
 from service.inspection.network import Network
 from tests import tiny_models
-from tests.service.inspection.opened import opened
+from tests.inspected import network as opened
 
 SIDE = 20
 

@@ -14,7 +14,7 @@ from service.engine import model_file
 from service.engine.model_metadata import with_metadata
 from service.inspection.evidence import attribution
 from service.inspection.evidence.attribution import Case, Evidence
-from tests.service.inspection.opened import opened
+from tests.inspected import network as opened
 from training.export import exported
 from training.networks.global_average_pool import GlobalAveragePool
 from training.networks.normalize import Normalize

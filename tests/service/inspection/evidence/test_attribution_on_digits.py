@@ -12,7 +12,7 @@ from service.errors import InvalidParameterError
 from service.inspection.evidence import attribution
 from service.inspection.evidence.attribution import Case, Evidence
 from service.inspection.evidence.cam import enlarged, positive
-from tests.service.inspection.opened import opened
+from tests.inspected import network as opened
 from training.datasets import load
 
 MODELS = Path("models")

@@ -20,8 +20,8 @@ from service.inspection.evidence.class_activation import ClassActivationQuery, c
 from service.inspection.evidence.suffix import bypasses, others_read, suffix
 from service.inspection.network import Network
 from tests import light_networks, networks, tiny_models
+from tests.inspected import network as opened
 from tests.service.api.conftest import png
-from tests.service.inspection.opened import opened
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (8, 8, 3), np.uint8)
 

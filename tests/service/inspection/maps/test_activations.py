@@ -6,9 +6,9 @@ import pytest
 from onnx import helper
 
 from service.inspection.maps.activations import Asked, scale_mates, taps
+from tests.inspected import network as opened
 from tests.networks import chain, conv, plain
 from tests.networks import network as graph
-from tests.service.inspection.opened import opened
 
 NORM = {"scale": (4,), "bias": (4,), "mean": (4,), "variance": (4,)}
 

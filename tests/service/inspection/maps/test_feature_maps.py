@@ -21,9 +21,9 @@ from service.inspection.maps.map_limits import Address
 from service.inspection.maps.map_query import FeatureMapsQuery
 from service.inspection.maps.map_reading import SentImage
 from service.inspection.network import Network
+from tests.inspected import network as opened
 from tests.networks import chain, conv, dense, plain, pool
 from tests.networks import network as graph
-from tests.service.inspection.opened import opened
 
 SIDE = 16
 MEBIBYTE = 2**20

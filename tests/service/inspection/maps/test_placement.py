@@ -8,9 +8,9 @@ from onnx import TensorProto, helper
 from service.errors import InvalidParameterError
 from service.inspection.maps.placement import placement, spatial_axes
 from service.inspection.network import Network
+from tests.inspected import network as opened
 from tests.networks import chain, conv, dense, plain, pool
 from tests.networks import network as graph
-from tests.service.inspection.opened import opened
 
 SIDE = (1, 1, 47, 62)  # neither side is a multiple of any step
 

@@ -12,8 +12,8 @@ from service.errors import InvalidParameterError
 from service.images.decoding import ImageLimits
 from service.images.preprocessing import Preprocessing
 from service.inspection.maps.received import ReceivedQuery, received, resize_in_words
+from tests.inspected import network as opened
 from tests.networks import chain, conv
-from tests.service.inspection.opened import opened
 
 
 @pytest.mark.parametrize(

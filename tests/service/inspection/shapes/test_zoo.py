@@ -47,10 +47,8 @@ def compared(facts: zoo.Facts) -> bool:
 @pytest.mark.parametrize("name", [name for name in NAMES if compared(zoo.facts()[name])])
 def test_parameters_are_those_the_framework_counts_but_for_what_is_explained(name: str) -> None:
     facts = zoo.facts()[name]
-    explained = sum(each["parameters"] for each in facts["differences"] if not each.get("until_grouped"))
-    grouped = sum(each["parameters"] for each in facts["differences"] if each.get("until_grouped"))
-    expected = facts["trainable_parameters"] + explained
-    assert table(name).totals.parameters in (expected, expected + grouped)
+    explained = sum(each["parameters"] for each in facts["differences"])
+    assert table(name).totals.parameters == facts["trainable_parameters"] + explained
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if zoo.facts()[name]["macs"] is not None])
