@@ -12,10 +12,11 @@ BATCH = 500
 
 
 def torch_logits(network: nn.Module, images: Images) -> Logits:
-    """The network's answers to all images, in evaluation mode, in batches of 500."""
+    """The network's answers to all images, in evaluation mode, in batches of 500, where the images are."""
     network.eval()
+    device = next(network.parameters()).device
     with torch.inference_mode():
-        return torch.cat([network(batch) for batch in torch.split(images, BATCH)])
+        return torch.cat([network(batch.to(device)).to(images.device) for batch in torch.split(images, BATCH)])
 
 
 def accuracy(logits: Logits, labels: Labels) -> float:

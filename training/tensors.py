@@ -5,6 +5,7 @@ from torch import Tensor
 
 Images = UInt8[Tensor, "images height width channels"]
 Labels = Int64[Tensor, " images"]
+SoftLabels = Float32[Tensor, "images classes"]
 Pixels = Shaped[Tensor, "images height width channels"]
 WarpedImages = Float32[Tensor, "images height width channels"]
 Logits = Float32[Tensor, "images classes"]

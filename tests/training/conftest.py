@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.small_runs import Run, first, unwatched
+from tests.training.small_runs import Run, first, session, unwatched
 from training.datasets import Dataset, load
-from training.recipes import DIGITS, Recipe
-from training.run import run
+from training.recipes import Recipe
+from training.recipes.digits import DIGITS
+from training.runs.publication import published
 
 # Several test processes share the cores; two threads that wait for each other cost more than they give.
 torch.set_num_threads(1)
@@ -16,7 +17,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def few_digits() -> Dataset:
-    digits = load("digits", None)
+    digits = load("digits", None, (8, 8, 1))
     return replace(digits, training=first(digits.training, 300), test=first(digits.test, 100))
 
 
@@ -29,6 +30,8 @@ def short() -> Recipe:
 def finished(few_digits: Dataset, short: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The recipe `short` on `few_digits` with seed 3, published."""
     out = tmp_path_factory.mktemp("models")
-    files = run(short, few_digits, seed=3, out=out, overwrite=False, follow=unwatched)
+    run = session(short, few_digits, seed=3, out=out)
+    unwatched(run.events())
+    files = published(run)
     untrained, trained = files
     return Run(untrained, trained, files)

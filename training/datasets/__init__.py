@@ -1,21 +1,53 @@
-"""The data sets by name. A new one is a module here and a line in `_READERS`."""
+"""The data sets by name. A new one is a module here and a line in one of the two tables of readers."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from training.datasets.cifar10 import cifar10
-from training.datasets.dataset import Dataset, Examples, split
+from training.datasets.cifar10_jpeg import cifar10_jpeg
+from training.datasets.dataset import Dataset, Examples, held_out_mask, split
 from training.datasets.digits import digits
-from training.datasets.idx import mnist
+from training.datasets.folder import folder as class_folders
+from training.datasets.idx import fashion_mnist, mnist
+from training.datasets.table import table
+from training.errors import UnknownDatasetError
+from training.networks.architecture import InputShape
 
-__all__ = ["Dataset", "Examples", "load", "split"]
+__all__ = ["NAMES", "Dataset", "Examples", "default_folder", "held_out_mask", "load", "split"]
 
 
-_READERS: dict[str, Callable[[Path], Dataset]] = {"mnist": mnist, "cifar10": cifar10}
+class _PictureReader(Protocol):
+    def __call__(self, place: Path, input_shape: InputShape, *, skip_unreadable: bool) -> Dataset: ...
 
 
-def load(name: str, folder: Path | None) -> Dataset:
-    """The named data set; `folder` (default data/<name>) holds its files, if it needs any."""
+# Sets of known files, whose images have a size of their own.
+_READERS: dict[str, Callable[[Path], Dataset]] = {
+    "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
+    "cifar10_jpeg": cifar10_jpeg,
+}
+# One's own pictures, of any size.
+_PICTURE_READERS: dict[str, _PictureReader] = {"folder": class_folders, "csv": table}
+NAMES = ("digits", *_READERS, *_PICTURE_READERS)
+
+
+def default_folder(name: str) -> Path:
+    return Path("data") / name
+
+
+def load(name: str, folder: Path | None, input_shape: InputShape, *, skip_unreadable: bool = False) -> Dataset:
+    """The named data set; `folder` (default data/<name>) holds its files, if it needs any.
+
+    `input_shape` is the size to bring pictures to where they have none of their own; `skip_unreadable` leaves out
+    those that cannot be decoded. Raises UnknownDatasetError, and what the set's reader raises.
+    """
+    place = folder or default_folder(name)
     if name == "digits":
         return digits()
-    return _READERS[name](folder or Path("data") / name)
+    if name in _READERS:
+        return _READERS[name](place)
+    if name in _PICTURE_READERS:
+        return _PICTURE_READERS[name](place, input_shape, skip_unreadable=skip_unreadable)
+    raise UnknownDatasetError(name, NAMES)

@@ -1,81 +1,21 @@
-"""CIFAR-10 as JPEG files in one archive, `train/<class>/*.jpg` and `test/<class>/*.jpg`.
+"""CIFAR-10 in whichever form its folder has it: the binary one, which is exact, else the JPEG one, which is not.
 
-The images: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images. They are decoded as the service
-decodes what it is sent.
+The description of the data set says which.
 """
 
-import re
-import tarfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from service.errors import FoveaError
-from service.images.decoding import ImageLimits, decode
-from training.datasets.dataset import Dataset, Examples
-from training.errors import CorruptDataError, MissingDataError
-
-ARCHIVE = "cifar10-jpeg.tar.gz"
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-SIDE = 32
-MAX_IMAGE_BYTES = 1 << 20  # these images have about 1 kB
-_PLACE = re.compile(r"(?:\./)?(train|test)/([^/]+)/[^/]+\.jpg")
+from training.datasets.cifar10_binary import ARCHIVE as BINARY
+from training.datasets.cifar10_binary import cifar10_binary, has_binary
+from training.datasets.cifar10_jpeg import ARCHIVE as JPEG
+from training.datasets.cifar10_jpeg import cifar10_jpeg
+from training.datasets.dataset import Dataset
+from training.errors import MissingDataError
 
 
 def cifar10(folder: Path) -> Dataset:
-    """50,000 training and 10,000 test images of 32x32 in colour, in the order of their paths. Takes about 15 s."""
-    archive = folder / ARCHIVE
-    if not archive.is_file():
-        raise MissingDataError([ARCHIVE], folder)
-    files = dict(_files(archive))
-    training, test = (_examples(archive, files, part) for part in ("train", "test"))
-    return Dataset(CLASSES, training, test, "CIFAR-10 test set as JPEG")
-
-
-def _files(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """The path and the bytes of every image; whatever else is in the archive is left alone."""
-    try:
-        with tarfile.open(archive) as opened:
-            for member in opened:
-                if member.isfile() and _PLACE.fullmatch(member.name):
-                    yield member.name.removeprefix("./"), _content(archive, opened, member)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise CorruptDataError(archive, f"cannot be unpacked ({error})") from error
-
-
-def _content(archive: Path, opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    if member.size > MAX_IMAGE_BYTES:
-        raise CorruptDataError(
-            archive, f"{member.name} has {member.size:,} bytes, an image at most {MAX_IMAGE_BYTES:,}"
-        )
-    stream = opened.extractfile(member)
-    return stream.read() if stream else b""
-
-
-def _examples(archive: Path, files: dict[str, bytes], part: str) -> Examples:
-    paths = sorted(path for path in files if path.startswith(f"{part}/"))
-    if not paths:
-        raise CorruptDataError(archive, f"holds no {part}/<class>/*.jpg")
-    labels = [_label(archive, path) for path in paths]
-    pixels = np.stack([_pixels(archive, path, files[path]) for path in paths])
-    return Examples(torch.from_numpy(pixels), torch.tensor(labels))
-
-
-def _label(archive: Path, path: str) -> int:
-    name = path.split("/")[1]
-    if name not in CLASSES:
-        raise CorruptDataError(archive, f"{path} is of no known class; the classes are {', '.join(CLASSES)}")
-    return CLASSES.index(name)
-
-
-def _pixels(archive: Path, path: str, content: bytes) -> np.ndarray:
-    try:
-        image = decode(content, ImageLimits())
-    except FoveaError as error:
-        raise CorruptDataError(archive, f"{path}: {error.detail}") from error
-    if image.size != (SIDE, SIDE):
-        raise CorruptDataError(archive, f"{path} is {image.width}x{image.height}, not {SIDE}x{SIDE}")
-    return np.asarray(image.convert("RGB"))
+    if has_binary(folder):
+        return cifar10_binary(folder)
+    if (folder / JPEG).is_file():
+        return cifar10_jpeg(folder)
+    raise MissingDataError([f"{BINARY} (or {JPEG})"], folder, download=True)

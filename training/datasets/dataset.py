@@ -1,11 +1,14 @@
 """A data set in memory, and how a part of it is held out. Knows no file and no network."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from service.images.preprocessing import Preprocessing
+from training.datasets.memory import exceeds_memory, room
 from training.tensors import Images, Labels
 
 
@@ -20,17 +23,44 @@ class Examples:
         return len(self.labels)
 
     def where(self, mask: Bool[Tensor, " images"]) -> "Examples":
-        return Examples(self.images[mask], self.labels[mask])
+        """A copy of those; in a temporary file where memory would not hold it."""
+        chosen = mask.nonzero().flatten()
+        if self.images.device.type != "cpu":
+            return Examples(self.images[chosen], self.labels[chosen])
+        shape = (len(chosen), *self.images.shape[1:])
+        images = room(shape, in_file=exceeds_memory(math.prod(shape)))
+        torch.index_select(self.images, 0, chosen, out=images)
+        return Examples(images, self.labels[chosen])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`test` chooses no epoch and no weight; `description` names the test part beside the figures measured on it."""
+    """`test` chooses no epoch and no weight; `description` names the test part beside the figures measured on it.
+
+    `validation` is what the data set itself sets aside to choose by; None where that is left to the recipe.
+    `preprocessing` made the images of what was decoded, and makes them in the service. `skipped` has a sentence for
+    each file that could not be read, `notes` what else a person should know of how the files were taken.
+    """
 
     class_names: tuple[str, ...]
     training: Examples
     test: Examples
     description: str
+    preprocessing: Preprocessing
+    validation: Examples | None = None
+    skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of its images."""
+        height, width, channels = self.training.images.shape[1:]
+        return height, width, channels
+
+
+def stretched(height: int, width: int, channels: int) -> Preprocessing:
+    """How the service brings a picture to this size, for data sets whose images have it already."""
+    return Preprocessing(height=height, width=width, color="gray" if channels == 1 else "rgb", dtype="uint8")
 
 
 def split(examples: Examples, every: int) -> tuple[Examples, Examples]:

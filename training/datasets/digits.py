@@ -6,7 +6,7 @@ Source: UCI, Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998
 import torch
 from sklearn.datasets import load_digits
 
-from training.datasets.dataset import Dataset, Examples, split
+from training.datasets.dataset import Dataset, Examples, split, stretched
 
 HELD_OUT_EVERY = 5
 
@@ -16,4 +16,4 @@ def digits() -> Dataset:
     pixels, labels = load_digits(return_X_y=True)
     images = torch.from_numpy(pixels).reshape(-1, 8, 8, 1).mul(255 / 16).round().to(torch.uint8)
     training, test = split(Examples(images, torch.from_numpy(labels).long()), HELD_OUT_EVERY)
-    return Dataset(tuple("0123456789"), training, test, "UCI digits, held-out stratified 20 %")
+    return Dataset(tuple("0123456789"), training, test, "UCI digits, held-out stratified 20 %", stretched(8, 8, 1))

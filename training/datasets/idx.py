@@ -13,22 +13,35 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from training.datasets.dataset import Dataset, Examples
+from training.datasets.dataset import Dataset, Examples, stretched
 from training.errors import CorruptDataError, MissingDataError
 
 TRAINING = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
 TEST = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
 UNSIGNED_BYTE = 0x08
 MAX_BYTES = 1 << 30  # MNIST's largest file unpacks to 47 MB; a gzip bomb stops here
 
 
 def mnist(folder: Path) -> Dataset:
-    """The 60,000 training and 10,000 test images of 28x28, white on black; the four files lie in `folder`."""
+    """The 60,000 training and 10,000 test digits of 28x28, white on black; the four files lie in `folder`."""
+    return _dataset(folder, tuple("0123456789"), "MNIST test set")
+
+
+def fashion_mnist(folder: Path) -> Dataset:
+    """As `mnist`, of clothes: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747. The files have the names of MNIST's."""
+    return _dataset(folder, CLOTHES, "Fashion-MNIST test set")
+
+
+def _dataset(folder: Path, class_names: tuple[str, ...], description: str) -> Dataset:
     missing = [name for name in (*TRAINING, *TEST) if not (folder / name).is_file()]
     if missing:
-        raise MissingDataError(missing, folder)
+        raise MissingDataError(missing, folder, download=True)
     training, test = (_examples(folder / images, folder / labels) for images, labels in (TRAINING, TEST))
-    return Dataset(tuple("0123456789"), training, test, "MNIST test set")
+    return Dataset(class_names, training, test, description, stretched(*training.images.shape[1:]))
 
 
 def read_idx(file: Path, axes: int) -> UInt8[Tensor, "..."]:

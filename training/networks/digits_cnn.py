@@ -4,10 +4,10 @@ from collections import OrderedDict
 
 from torch import nn
 
-from training.networks.normalize import Normalize
+from training.networks.layers.normalize import Normalize
 
 
-def digits_cnn() -> nn.Sequential:
+def digits_cnn(classes: int = 10) -> nn.Sequential:
     """8x8 grey pixels -> 10 logits; 21,386 parameters."""
     return nn.Sequential(
         OrderedDict(
@@ -19,6 +19,6 @@ def digits_cnn() -> nn.Sequential:
             relu2=nn.ReLU(),  # 64x4x4
             pool2=nn.MaxPool2d(2),  # 64x2x2
             flatten=nn.Flatten(),  # 256
-            dense=nn.Linear(256, 10),  # 10
+            dense=nn.Linear(256, classes),  # 10
         )
     )

@@ -4,10 +4,10 @@ from collections import OrderedDict
 
 from torch import nn
 
-from training.networks.normalize import Normalize
+from training.networks.layers.normalize import Normalize
 
 
-def mnist_cnn() -> nn.Sequential:
+def mnist_cnn(classes: int = 10) -> nn.Sequential:
     """28x28 grey pixels -> 10 logits; 70,202 parameters."""
     return nn.Sequential(
         OrderedDict(
@@ -25,6 +25,6 @@ def mnist_cnn() -> nn.Sequential:
             relu3=nn.ReLU(),  # 96x7x7
             pool3=nn.MaxPool2d(2),  # 96x3x3
             flatten=nn.Flatten(),  # 864
-            dense=nn.Linear(864, 10),  # 10
+            dense=nn.Linear(864, classes),  # 10
         )
     )

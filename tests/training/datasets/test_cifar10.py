@@ -1,99 +1,117 @@
-"""CIFAR-10's archive of JPEG files: what is read, and the one line that each broken archive gets."""
+"""CIFAR-10 in its own format: which files are read, how a record becomes an image, what a broken file gets."""
 
 import io
-import os
 import tarfile
 from pathlib import Path
 
 import pytest
-import torch
-from PIL import Image
 
-from training.datasets import load
-from training.datasets.cifar10 import ARCHIVE, CLASSES, MAX_IMAGE_BYTES
+from tests.training.datasets.test_cifar10_jpeg import small
+from training.datasets import Dataset, load
+from training.datasets.cifar10_binary import ARCHIVE, FOLDER_IN_ARCHIVE, RECORD, TEST, TRAINING
 from training.errors import CorruptDataError, MissingDataError
 
-CIFAR10 = Path(os.environ.get("FOVEA_DATA", Path(__file__).parents[4] / "shared" / "data")) / "cifar10-jpeg"
-SMALL = {"train/frog/2.jpg": "green", "train/airplane/1.jpg": "blue", "test/truck/1.jpg": "red"}
+
+def record(label: int, red: int) -> bytes:
+    """Red as given, the first pixel of the second row black; green 10, blue 20."""
+    plane = bytearray([red] * 1024)
+    plane[32] = 0
+    return bytes([label]) + bytes(plane) + bytes([10] * 1024) + bytes([20] * 1024)
 
 
-def jpeg(colour: str, size: tuple[int, int] = (32, 32)) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, "JPEG")
-    return file.getvalue()
+def files() -> dict[str, bytes]:
+    """Two images in each file: of class 0 and 1 in the first, 2 and 3 in the second ..."""
+    names = (*TRAINING, *TEST)
+    return {name: record(2 * n % 10, 100 + n) + record((2 * n + 1) % 10, 100 + n) for n, name in enumerate(names)}
 
 
-def archived(folder: Path, files: dict[str, bytes]) -> Path:
+def unpacked(folder: Path, contents: dict[str, bytes]) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def packed(folder: Path, contents: dict[str, bytes]) -> Path:
     with tarfile.open(folder / ARCHIVE, "w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
+        for name, content in (contents | {"readme.html": b"words"}).items():
+            member = tarfile.TarInfo(f"{FOLDER_IN_ARCHIVE}/{name}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return folder
 
 
-def small(folder: Path, **more: bytes) -> Path:
-    """Two training images and one test image, and what else is given."""
-    return archived(folder, {name: jpeg(colour) for name, colour in SMALL.items()} | more)
+def cifar10(folder: Path) -> Dataset:
+    return load("cifar10", folder, (32, 32, 3))
 
 
-def test_the_images_come_in_the_order_of_their_paths_with_the_class_of_their_folder(tmp_path: Path) -> None:
-    cifar10 = load("cifar10", small(tmp_path))
-    assert [cifar10.class_names[label] for label in cifar10.training.labels] == ["airplane", "frog"]
-    assert cifar10.training.images.shape == (2, 32, 32, 3)
-    assert [int(image.float().mean((0, 1)).argmax()) for image in cifar10.training.images] == [2, 1]  # blue, green
-    assert (cifar10.test.labels.tolist(), cifar10.class_names) == ([9], CLASSES)
+def test_a_record_is_a_label_and_three_planes(tmp_path: Path) -> None:
+    found = cifar10(unpacked(tmp_path, files()))
+    assert found.training.labels.tolist() == [*range(10)]
+    assert found.training.images.shape == (10, 32, 32, 3)
+    assert found.training.images[2, 0, 0].tolist() == [101, 10, 20]
+    assert found.training.images[2, 1, 0].tolist() == [0, 10, 20]
+    assert (found.test.labels.tolist(), found.description) == ([0, 1], "CIFAR-10 test set")
 
 
-def test_a_grey_jpeg_has_three_equal_channels(tmp_path: Path) -> None:
-    file = io.BytesIO()
-    Image.new("L", (32, 32), 77).save(file, "JPEG")
-    images = load("cifar10", small(tmp_path, **{"test/bird/1.jpg": file.getvalue()})).test.images
-    assert set(images[0].flatten().tolist()) == {77}
+def test_the_archive_and_its_unpacked_folder_give_the_same(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    from_archive = cifar10(packed(tmp_path / "archive", files()))
+    (tmp_path / "unpacked").mkdir()
+    unpacked(tmp_path / "unpacked" / FOLDER_IN_ARCHIVE, files())
+    from_files = cifar10(tmp_path / "unpacked")
+    assert from_archive.training.images.equal(from_files.training.images)
+    assert from_archive.test.labels.equal(from_files.test.labels)
 
 
-def test_what_is_no_image_of_a_part_is_left_alone(tmp_path: Path) -> None:
-    others = {"README": b"words", "validation/frog/1.jpg": b"no JPEG", "train/frog/notes.txt": b"words"}
-    assert len(load("cifar10", small(tmp_path, **others)).training) == 2
+def test_the_exact_format_comes_before_jpeg(tmp_path: Path) -> None:
+    assert cifar10(small(tmp_path)).description == "CIFAR-10 test set as JPEG"
+    unpacked(tmp_path, files())
+    assert cifar10(tmp_path).description == "CIFAR-10 test set"
 
 
-def test_a_missing_archive_is_named_with_the_folder_it_belongs_in(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match=rf"{tmp_path} lacks {ARCHIVE}; put these files there"):
-        load("cifar10", tmp_path)
+def test_an_empty_folder_gets_a_line_that_names_both_forms(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError) as caught:
+        cifar10(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} lacks cifar-10-binary.tar.gz (or cifar10-jpeg.tar.gz); "
+        "put these files there or give another folder: --data, or fetch them: --download"
+    )
+
+
+def test_the_files_that_lack_among_unpacked_ones_are_named(tmp_path: Path) -> None:
+    unpacked(tmp_path, {name: content for name, content in files().items() if name != "data_batch_3.bin"})
+    with pytest.raises(MissingDataError, match=rf"{tmp_path} lacks data_batch_3\.bin; "):
+        cifar10(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
+    ("content", "reason"),
     [
-        ("train/frog/3.jpg", b"words", r"train/frog/3\.jpg: "),
-        ("train/frog/3.jpg", jpeg("red")[:400], r"train/frog/3\.jpg: "),
-        ("train/frog/3.jpg", b"", r"train/frog/3\.jpg: "),
-        ("test/frog/3.jpg", jpeg("red", (32, 31)), r"test/frog/3\.jpg is 32x31, not 32x32"),
-        ("train/unicorn/3.jpg", jpeg("red"), r"train/unicorn/3\.jpg is of no known class; the classes are airplane, "),
-        ("train/frog/3.jpg", bytes(MAX_IMAGE_BYTES + 1), r"train/frog/3\.jpg has 1,048,577 bytes, an image at most"),
+        (b"", "test_batch.bin has 0 bytes, which is no number of records of 3,073 bytes"),
+        (bytes(RECORD + 1), "test_batch.bin has 3,074 bytes, which is no number of records"),
+        (bytes([10]) + bytes(RECORD - 1), "test_batch.bin has label 10, the classes are 0..9"),
     ],
 )
-def test_a_file_that_does_not_fit_is_named(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
-    with pytest.raises(CorruptDataError, match=reason):
-        load("cifar10", small(tmp_path, **{name: content}))
+@pytest.mark.parametrize("form", [unpacked, packed])
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes, reason: str, form: object) -> None:
+    assert callable(form)
+    form(tmp_path, files() | {"test_batch.bin": content})
+    with pytest.raises(CorruptDataError) as caught:
+        cifar10(tmp_path)
+    assert reason in str(caught.value)
 
 
-def test_an_archive_without_a_test_part_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CorruptDataError, match=r"holds no test/<class>/\*\.jpg"):
-        load("cifar10", archived(tmp_path, {"train/frog/1.jpg": jpeg("green")}))
+def test_an_archive_without_one_of_the_files_says_which(tmp_path: Path) -> None:
+    packed(tmp_path, {name: content for name, content in files().items() if name != "test_batch.bin"})
+    with pytest.raises(CorruptDataError, match=rf"{ARCHIVE}: holds no test_batch\.bin"):
+        cifar10(tmp_path)
 
 
-@pytest.mark.parametrize("share", [0, 0.02, 0.5])
+@pytest.mark.parametrize("share", [0, 0.1, 0.9])
 def test_a_cut_archive_cannot_be_unpacked(tmp_path: Path, share: float) -> None:
-    archive = small(tmp_path) / ARCHIVE
+    archive = packed(tmp_path, files()) / ARCHIVE
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(CorruptDataError, match=f"{ARCHIVE}: cannot be unpacked"):
-        load("cifar10", tmp_path)
-
-
-@pytest.mark.skipif(not CIFAR10.is_dir(), reason=f"needs {CIFAR10} (FOVEA_DATA names the folder above)")
-def test_the_real_archive_has_as_many_images_of_each_class() -> None:
-    cifar10 = load("cifar10", CIFAR10)
-    assert torch.bincount(cifar10.training.labels).tolist() == [5000] * 10
-    assert torch.bincount(cifar10.test.labels).tolist() == [1000] * 10
+        cifar10(tmp_path)

@@ -1,0 +1,46 @@
+"""Several processes train what one would."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from training.learning.group import Group
+
+ROOT = Path(__file__).parents[3]
+
+
+def launched(folder: Path, task: str, processes: int) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [*torchrun, "-m", "tests.training.learning.two_processes", str(folder), task]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    assert done.returncode == 0, done.stderr
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    return dict(torch.load(file, weights_only=True))
+
+
+def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
+    for processes in (1, 2):
+        launched(tmp_path, "train", processes)
+    one, two = weights(tmp_path / "train-1.pt"), weights(tmp_path / "train-2.pt")
+    for name, values in one.items():
+        torch.testing.assert_close(two[name], values, rtol=1e-4, atol=1e-5)
+
+
+def test_two_processes_stopped_and_resumed_are_two_uninterrupted_ones(tmp_path: Path) -> None:
+    for task in ("train", "stop", "resume"):
+        launched(tmp_path, task, 2)
+    whole, gone_on = weights(tmp_path / "train-2.pt"), weights(tmp_path / "resume-2.pt")
+    assert all(torch.equal(whole[name], gone_on[name]) for name in whole)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_parts_of_a_batch_are_the_batch(world: int) -> None:
+    batch = torch.arange(10)
+    parts = torch.cat([Group(rank, world).part(batch) for rank in range(world)])
+    assert sorted(parts.tolist()) == batch.tolist()

@@ -1,0 +1,1 @@
+"""The command line, one module a command. Each adds its parser and knows what to print; nothing else prints."""

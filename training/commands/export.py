@@ -1,0 +1,63 @@
+"""`export RUN`: what a stopped run has reached. `export FILE --recipe RECIPE`: weights that were trained elsewhere."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from training.commands import arguments, sentences
+from training.commands.loading import loaded
+from training.errors import MissingRecipeError
+from training.files.publishing import refuse_existing, version_path
+from training.learning.group import Group
+from training.recipes import recipe_named, with_settings
+from training.runs import checkpoint
+from training.runs.foreign_weights import foreign_weights
+from training.runs.plan import TRAINED, UNTRAINED, Plan
+from training.runs.publication import published, published_elsewhere_trained
+from training.runs.session import begun, resumed
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("export", help="publish the best epoch of a stopped run, or weights of your own")
+    parser.add_argument(
+        "source", type=Path, metavar="RUN|FILE", help="a run's folder, as in runs/mnist-0; or a state_dict in a .pt"
+    )
+    parser.add_argument("--recipe", metavar="RECIPE", help="of a FILE: whose network and data set it is")
+    arguments.data(parser)
+    arguments.settings(parser)
+    parser.add_argument("--name", metavar="NAME", help="of the model of a FILE (default: the recipe's)")
+    parser.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="of a FILE (default: models)")
+    parser.set_defaults(command=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    if options.source.is_file():
+        _export_weights(options)
+    else:
+        _export_run(options.source, options.data)
+
+
+def _export_run(run: Path, data: Path | None) -> None:
+    found = checkpoint.read(run)
+    plan = found.plan.with_data(data)
+    refuse_existing(version_path(plan.out, plan.name, version) for version in (UNTRAINED, TRAINED))
+    sentences.say(published(resumed(run, found, loaded(plan, Group()), Group(world=found.processes))))
+
+
+def _export_weights(options: argparse.Namespace) -> None:
+    if options.recipe is None:
+        raise MissingRecipeError(options.source)
+    recipe = with_settings(recipe_named(options.recipe), options.settings)
+    plan = Plan(
+        recipe=recipe,
+        name=options.name or recipe.name,
+        data=options.data,
+        out=options.out,
+        skip_unreadable=options.skip_unreadable,
+    )
+    refuse_existing([version_path(plan.out, plan.name, TRAINED)])
+    session = begun(plan, loaded(plan, Group(), fetch=options.download), Group())
+    session.state.kept, says_pixels = foreign_weights(session.state.network, options.source)
+    if not says_pixels:
+        print("the file says no mean and deviation of the pixels: they are those of these images", file=sys.stderr)
+    sentences.say(published_elsewhere_trained(session, options.source))
