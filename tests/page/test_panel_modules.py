@@ -1,0 +1,158 @@
+"""The panels' pure modules against the service's own arithmetic: arrays, colours, windows, layouts."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from service.images import colours
+from service.inspection.shapes.arithmetic import Window
+from service.inspection.values.units.windows import reads
+from tests.page.conftest import call
+
+RANDOM = np.random.default_rng(7)
+
+
+def in_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+BYTES = "Uint8Array.from(atob(a), (letter) => letter.charCodeAt(0)).buffer"
+TOLD = "{ shape: read.shape, data: [...read.data] }"
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "<f8", "<f2", "<i4", "|i1", "|u1"])
+@pytest.mark.parametrize("shape", [(1, 3, 2, 4), (1, 5), (7,), ()])
+def test_an_npy_is_read_as_numpy_wrote_it(bare: Page, dtype: str, shape: tuple[int, ...]) -> None:
+    array = (100 * RANDOM.random(shape)).astype(dtype)
+    file = io.BytesIO()
+    np.save(file, array)
+    read = call(bare, "npy", f"((read) => ({TOLD}))(m.readNpy({BYTES}))", in_base64(file.getvalue()))
+    assert tuple(read["shape"]) == shape
+    assert read["data"] == array.astype(np.float64).ravel().tolist()
+
+
+def test_halves_are_read_to_their_smallest_and_largest(bare: Page) -> None:
+    array = np.array([65504, 6e-8, 6.1e-5, -0.0, np.inf, -np.inf], np.float16)
+    file = io.BytesIO()
+    np.save(file, array)
+    read = call(bare, "npy", f"[...m.readNpy({BYTES}).data].map(String)", in_base64(file.getvalue()))
+    assert [float(each.replace("Infinity", "inf")) for each in read] == array.astype(np.float64).tolist()
+
+
+def test_an_npz_is_read_by_name(bare: Page) -> None:
+    file = io.BytesIO()
+    arrays = {"conv1": np.ones((1, 2), np.float32), "conv1+relu1": np.zeros((1, 3), np.float32)}
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+    names = call(
+        bare, "npy", f"[...m.readNpz({BYTES})].map(([name, array]) => [name, array.shape])", in_base64(file.getvalue())
+    )
+    assert names == [["conv1", [1, 2]], ["conv1+relu1", [1, 3]]]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_colours_are_the_services_to_the_last_level(bare: Page, signed: bool) -> None:
+    low, high = (-2.0, 2.0) if signed else (0.0, 3.0)
+    values = np.linspace(low - 0.5, high + 0.5, 1001)[None, :, None]
+    bounds = np.full((1, 1, 1), low), np.full((1, 1, 1), high)
+    indices = colours.palette_indices(values, *bounds)[0, :, 0]
+    theirs = colours.palette("diverging" if signed else "sequential")[indices]
+    asked = {"values": values.ravel().tolist(), "range": {"low": low, "high": high}}
+    ours = call(bare, "colours", "a.values.map((value) => m.colourOf(value, a.range))", asked)
+    assert np.array_equal(ours, theirs)
+
+
+def test_zero_is_white_wherever_values_go_below_it(bare: Page) -> None:
+    assert call(bare, "colours", "m.colourOf(0, { low: -3, high: 3 })") == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    "spread", [lambda x: x, np.abs, np.zeros_like, lambda x: x**9], ids=["normal", "positive", "zero", "outliers"]
+)
+def test_a_layers_range_is_the_services(bare: Page, spread: Any) -> None:
+    maps = spread(RANDOM.standard_normal((5, 9, 11)))
+    _, lows, highs = colours.colour_range(maps, "layer")
+    found = call(bare, "colours", "m.layerRange(a)", maps.ravel().tolist())
+    if lows.min() < 0 or highs.max() > 0:
+        assert (found["low"], found["high"]) == (lows.min(), highs.max())
+    clipped = call(
+        bare, "colours", "m.clippedShare(a.values, a.range)", {"values": maps.ravel().tolist(), "range": found}
+    )
+    assert clipped == pytest.approx(colours.clipped_share(maps, lows, highs))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_window_stands_where_the_service_reads(bare: Page, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    size, kernel, stride, dilation = 17, *(int(each) for each in random.integers(1, 4, 3))
+    padding, y, x = (int(each) for each in random.integers(0, 3, 3))
+    window = Window(kernel, stride, (padding, padding), dilation)
+    expected = [
+        {"y": row, "x": column}
+        for row in reads(window, padding, size, y)
+        for column in reads(window, padding, size, x)
+        if row is not None and column is not None
+    ]
+    row = {"kernel": [kernel] * 2, "stride": [stride] * 2, "dilation": [dilation] * 2, "padding": [[padding] * 2] * 2}
+    cells = call(bare, "window", f"m.windowCells(a, {y}, {x})", {**row, "kind": "conv"})
+    assert len(cells) == kernel**2
+    assert [cell for cell in cells if min(cell.values()) >= 0] == expected
+
+
+def test_a_layer_without_a_window_reads_the_value_at_its_own_place(bare: Page) -> None:
+    relu = {"kind": "relu", "kernel": None, "input_shape": [1, 8, 5, 5], "output_shape": [1, 8, 5, 5]}
+    assert call(bare, "window", "m.windowCells(a, 3, 4)", relu) == [{"y": 3, "x": 4}]
+    assert call(bare, "window", "m.windowCells(a, 0, 0)", {**relu, "output_shape": [1, 8, 1, 1]}) is None
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, 28), (16, 28), (96, 7), (128, 1), (64, 112), (100, 300)])
+@pytest.mark.parametrize("room", [340, 680])
+def test_a_grid_fits_its_room_in_whole_pixels_as_far_as_maps_are_small(
+    bare: Page, count: int, side: int, room: int
+) -> None:
+    laid = call(
+        bare,
+        "grid",
+        "m.layout({ height: a.side, width: a.side }, a.count, a.room)",
+        {"count": count, "side": side, "room": room},
+    )
+    across = laid["columns"] * (side * laid["magnification"] + 1)
+    assert across <= room + laid["columns"]
+    assert laid["magnification"] < 1 or laid["magnification"] == int(laid["magnification"])
+    assert laid["columns"] <= count
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-0.3283427, "−0.3283"),
+        (12345678, "1.23·10⁷"),
+        (-0.00001234, "−1.23·10⁻⁵"),
+        (4.18377, "4.184"),
+        (12544.4, "12544"),
+        (None, "–"),
+    ],
+)
+def test_a_number_is_written_for_people(bare: Page, value: float | None, text: str) -> None:
+    assert call(bare, "numbers", "m.figure(a)", value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0 %"), (0.000001, "< 0.01 %"), (0.49437, "49.4 %"), (0.99996, "99.996 %"), (1, "100 %")]
+)
+def test_a_share_does_not_claim_more_than_it_is(bare: Page, share: float, text: str) -> None:
+    assert call(bare, "numbers", "m.percent(a)", share) == text
+
+
+def test_of_many_questions_at_once_only_the_first_and_the_newest_are_asked(bare: Page) -> None:
+    asked = call(
+        bare,
+        "latest",
+        "await (async () => { const asked = []; const ask = m.latest(async (x) => { asked.push(x); await null });"
+        " ask(1); ask(2); await ask(3); return asked })()",
+    )
+    assert asked == [1, 3]
