@@ -16,13 +16,11 @@ from tempfile import TemporaryDirectory
 from benchmarks import (
     accuracy_over_http,
     comparisons,
-    hot_swap,
     inspecting,
     latency,
     machine,
     many_models,
     networks,
-    overload,
     startup,
 )
 from benchmarks.pictures import photograph
@@ -52,10 +50,8 @@ def _parts(folder: Path, rounds: int, seconds: int) -> Parts:
         "tiny": lambda: comparisons.tiny(rounds, seconds),
         "resnet": lambda: comparisons.large(networks.repository(), photograph(folder), rounds, seconds + 1),
         "latency": lambda: latency.section(networks.repository(), photograph(folder), min(rounds, 2), 2 * seconds),
-        "overload": lambda: overload.section(networks.repository(), photograph(folder), 8 * seconds),
         "many": lambda: many_models.section(rounds, seconds + 1),
         "startup": lambda: startup.section(rounds),
-        "swap": lambda: hot_swap.section(20 if rounds > 1 else 4),
         "inspect": lambda: inspecting.section(networks.repository(), photograph(folder), rounds, 5 * seconds),
         "accuracy": accuracy_over_http.section,
     }

@@ -30,7 +30,7 @@ def section() -> Section:
         return Section(
             "Accuracy over HTTP", f"Not measured: there is no {folder}; FOVEA_DATA names the folder above it."
         )
-    test = load("mnist", folder).test
+    test = load("mnist", folder, (28, 28, 1)).test
     with (
         running(systems.fovea(ROOT / "models", "mnist")) as server,
         httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client,

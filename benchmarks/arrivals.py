@@ -23,6 +23,7 @@ class Seen:
     cpu_share: float
     sent_per_second: float
     answers: list[tuple[int, dict[str, Any]]]
+    without_retry_after: int = 0
 
     def of(self, status: str, figure: str) -> float:
         return self.by_status.get(status, {}).get(figure, 0.0)
@@ -84,4 +85,11 @@ def sending(
 def _read(output: bytes, answers: Path | None) -> Seen:
     told = json.loads(output)
     kept = [(count, json.loads(body)) for count, body in json.loads(answers.read_text())] if answers else []
-    return Seen(told["by_status"], told["lag_ms"]["p99"], told["cpu_share"], told["sent_per_second"], kept)
+    return Seen(
+        told["by_status"],
+        told["lag_ms"]["p99"],
+        told["cpu_share"],
+        told["sent_per_second"],
+        kept,
+        told["without_retry_after"],
+    )

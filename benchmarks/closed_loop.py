@@ -25,19 +25,21 @@ class Measured:
     failures: int
 
 
-def measure(url: str, picture: Picture, form: Form, connections: int, seconds: float) -> Measured:
+def measure(
+    url: str, picture: Picture, form: Form, connections: int, seconds: float, token: str | None = None
+) -> Measured:
     """Raises CalledProcessError where wrk is not installed or cannot connect."""
     with tempfile.NamedTemporaryFile() as body:
         body.write(picture.body(form))
         body.flush()
-        told = _wrk(url, body.name, picture.header(form), connections, seconds)
+        told = _wrk(url, body.name, picture.header(form), connections, seconds, token)
     failures = sum(told[kind] for kind in ("status", "connect", "read", "write", "timeout"))
     answered = told["requests"] - told["status"]
     rate = answered / (told["microseconds"] / 1e6)
     return Measured(rate, rate * form.images, told["p50"] / 1e3, told["p99"] / 1e3, failures)
 
 
-def _wrk(url: str, body: str, content_type: str, connections: int, seconds: float) -> dict[str, int]:
+def _wrk(url: str, body: str, content_type: str, connections: int, seconds: float, token: str | None) -> dict[str, int]:
     # wrk knows whole seconds only; an answer after more than 2 s it would count as a timeout.
     command = [
         "wrk",
@@ -48,6 +50,7 @@ def _wrk(url: str, body: str, content_type: str, connections: int, seconds: floa
         "60",
         "-s",
         str(_SCRIPT),
+        *(("-H", f"Authorization: Bearer {token}") if token else ()),
         url,
         "--",
         body,

@@ -15,11 +15,10 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "a
 def described() -> dict[str, str]:
     """Each with a name, in the order of the report."""
     changed = " (changed)" if _told("git", "status", "-s") else ""
-    cpus = f"{os.cpu_count()} CPUs ({len(os.sched_getaffinity(0))} usable)"
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _told("git", "rev-parse", "--short=12", "HEAD") + changed,
-        "machine": f"{cpus}, {_cpu('model name')}, {_memory()} GiB",
+        "machine": processors(),
         "instructions": ", ".join(name for name in _INSTRUCTIONS if name in _cpu("flags").split()),
         "load before (1, 5, 15 minutes)": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
@@ -27,6 +26,11 @@ def described() -> dict[str, str]:
         "peers": ", ".join(_peers()),
         "load": f"{_wrk()} (1 thread), benchmarks/open_loop.py; on the same CPUs as the servers, nothing pinned",
     }
+
+
+def processors() -> str:
+    """As in `2 CPUs (2 usable), AMD EPYC, 23 GiB`."""
+    return f"{os.cpu_count()} CPUs ({len(os.sched_getaffinity(0))} usable), {_cpu('model name')}, {_memory()} GiB"
 
 
 def _peers() -> list[str]:

@@ -17,9 +17,9 @@ from PIL import Image
 from benchmarks.pictures import photograph
 from service.engine.model_metadata import ModelMetadata, Provenance, with_metadata
 from service.images.preprocessing import Preprocessing, received
-from training.export import exported
-from training.networks.resnet18 import resnet18
-from training.quantization import quantized
+from training.graphs.export import exported
+from training.graphs.quantization import quantized
+from training.networks.resnet import resnet18
 
 SEED = 0
 _PREPROCESSING = Preprocessing(height=224, width=224, color="rgb", resize="crop")

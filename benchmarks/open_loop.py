@@ -14,6 +14,7 @@ import errno
 import itertools
 import json
 import random
+import re
 import select
 import signal
 import socket
@@ -29,6 +30,7 @@ from urllib.parse import urlsplit
 _GRACE_SECONDS = 15.0  # answers are waited for that long after the last request
 _IDLE_SECONDS = 1.0  # uvicorn closes a connection that was idle for 5 s, LitServe's and BentoML's likewise
 _CHUNK = 1 << 18
+_RETRY_AFTER = re.compile(rb"^retry-after: (30|[12][0-9]|[1-9])\r$", re.IGNORECASE | re.MULTILINE)
 BROKEN = "broken"  # connection refused, reset or closed before the answer's end
 MISSING = "missing"  # no answer until the grace was over
 
@@ -46,12 +48,16 @@ class Connection:
 
 @dataclass
 class Record:
-    """What happened: latencies by status and when each ended, in seconds; how late requests went out; the answers."""
+    """What happened: latencies by status and when each ended, in seconds; how late requests went out; the answers.
+
+    `without_retry_after`: refusals (429, 503) that do not say when to come again, in 1 to 30 s.
+    """
 
     latencies: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     ends: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     lags: list[float] = field(default_factory=list)
     answers: Counter[bytes] = field(default_factory=Counter)
+    without_retry_after: int = 0
     most_open: int = 0
     sending_seconds: float = 0.0
 
@@ -161,6 +167,8 @@ class OpenLoop:
             status, body, keeps = whole
             if self._keep and status == "200":
                 self.record.answers[body] += 1
+            if status in ("429", "503") and not _RETRY_AFTER.search(connection.received):
+                self.record.without_retry_after += 1
             self._finish(connection, status, reusable=keeps and not connection.unsent)
 
     def _finish(self, connection: Connection, status: str, *, reusable: bool) -> None:
@@ -219,6 +227,7 @@ def summary(record: Record, seconds: float, cpu_seconds: float) -> dict[str, obj
         "sent_per_second": len(record.lags) / seconds,
         "most_connections": record.most_open,
         "cpu_share": cpu_seconds / seconds,
+        "without_retry_after": record.without_retry_after,
         "lag_ms": {"p50": 1e3 * quantile(record.lags, 0.5), "p99": 1e3 * quantile(record.lags, 0.99)},
         "by_status": {
             status: {

@@ -1,6 +1,7 @@
 """What a process and all that it started hold and use, from /proc. Linux only."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +20,40 @@ class Memory:
 
 
 def memory(pid: int) -> Memory:
-    sizes = [size for member in _family(pid) if (size := _sizes(member))]
+    sizes = [size for member in family(pid) if (size := _sizes(member))]
     resident, proportional = (sum(size[kind] for size in sizes) / _KIB_PER_MIB for kind in ("Rss", "Pss"))
     return Memory(len(sizes), resident, proportional)
 
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of the living members, in steps of 10 ms."""
-    return sum(_ticks(member) for member in _family(pid)) / _TICKS_PER_SECOND
+    return cpu_seconds_of(family(pid))
 
 
-def _family(pid: int) -> list[int]:
+def cpu_seconds_of(pids: Iterable[int]) -> float:
+    """Of these processes alone; what has ended counts as nothing."""
+    total = 0
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            total += _ticks(pid)
+    return total / _TICKS_PER_SECOND
+
+
+def family(pid: int) -> list[int]:
     """The process and its descendants, however deep."""
     members = [pid]
     for member in members:
-        for children in Path(f"/proc/{member}/task").glob("*/children"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                members += [int(child) for child in children.read_text().split()]
+        members += children(member)
     return members
+
+
+def children(pid: int) -> list[int]:
+    """The processes that it started and that have not been waited for."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, listed.read_text().split())
+    return found
 
 
 def _ticks(pid: int) -> int:

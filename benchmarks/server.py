@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.environments import ROOT
 from benchmarks.pictures import Form, Picture
@@ -34,12 +36,13 @@ class System:
 
 @dataclass(frozen=True)
 class Server:
-    """A system that answers; `ready_at` (monotonic seconds) is when it began to."""
+    """A system that answers; `ready_at` (monotonic seconds) is when it began to. `log` is what it has written."""
 
     system: System
     port: int
     process: subprocess.Popen[bytes]
     ready_at: float
+    log: Path
 
     def url(self, form: Form) -> str:
         return f"http://127.0.0.1:{self.port}{self.system.paths[form.name]}"
@@ -52,6 +55,11 @@ class Server:
         parsed = json.loads(body)
         results: list[dict[str, object]] = parsed["results"] if isinstance(parsed, dict) else parsed
         return results
+
+    def get(self, path: str) -> Any:
+        """The JSON of a 200."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
+            return json.load(answer)
 
     def drain(self, picture: Picture, form: Form) -> None:
         """Returns once what the last load left in the queues is gone: it would be counted against the next one."""
@@ -86,7 +94,7 @@ def running(system: System) -> Iterator[Server]:
         ) as process,
     ):
         try:
-            yield Server(system, port, process, _ready_at(system, port, process, log))
+            yield Server(system, port, process, _ready_at(system, port, process, log), log)
         finally:
             _stop(process)
             log.unlink(missing_ok=True)

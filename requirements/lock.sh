@@ -20,7 +20,10 @@ for library in cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile
 done
 
 # First dev, whose versions then bind the others: what is served is what was tested.
-lock dev --extra cpu --extra training --extra dev "${cuda_only[@]/#/--no-emit-package=}"
+lock dev --extra cpu --extra cluster --extra training --extra dev "${cuda_only[@]/#/--no-emit-package=}"
 lock cpu --extra cpu --constraint requirements/dev.txt
 lock gpu --extra gpu --constraint requirements/dev.txt
 lock openvino --extra openvino --constraint requirements/dev.txt
+lock training --extra cpu --extra training --constraint requirements/dev.txt "${cuda_only[@]/#/--no-emit-package=}"
+uv pip compile --quiet tests/kserve/requirements.in --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-annotate --output-file tests/kserve/requirements.txt

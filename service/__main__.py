@@ -1,16 +1,17 @@
-"""python -m service: serve the models, check a model file, add a foreign one to the repository."""
+"""python -m service: serve the models, classify many files, check a model file, add a foreign one, measure."""
 
 import argparse
 import gc
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from service.engine.repository import listing
+from service.engine.repository import readable_files
 from service.engine.trial import EarlyTrial
-from service.errors import FoveaError
+from service.errors import FoveaError, MissingPackageError, shown
 from service.settings import Settings
 
 
@@ -24,11 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{error.code}: {error}", file=sys.stderr)
         return 1
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        value = "(hidden)" if "token" in where else repr(first["input"])
-        print(f"{error.title} {where}={value} cannot be used: {first['msg']}", file=sys.stderr)
+        print(_refusal(error), file=sys.stderr)
         return 2
+
+
+def _refusal(error: ValidationError) -> str:
+    """Its first reason in one line; a setting by the name of its variable."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    name = f"FOVEA_{where.upper()}" if error.title == Settings.__name__ else f"{error.title} {where}"
+    value = "(hidden)" if "token" in where else shown(first["input"])
+    return f"{name}={value} cannot be used: {first['msg']}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +50,20 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path)
     check.set_defaults(run=_check)
     _add_parser(commands.add_parser("add", help="put a foreign ONNX file into the repository, with what it lacks"))
+    _load_parser(commands.add_parser("load", help="ask a running service for a while: its throughput and latencies"))
+    _bulk_parser(commands.add_parser("bulk", help="classify a folder or a parquet file of images into parquet files"))
     return parser
+
+
+def _bulk_parser(bulk: argparse.ArgumentParser) -> None:
+    bulk.add_argument("source", type=Path, help="a folder, or a parquet file with a column `image`")
+    bulk.add_argument("--to", type=Path, required=True, help="folder of the answers; where they are begun, it goes on")
+    bulk.add_argument("--model", required=True, help="NAME, or NAME@VERSION")
+    bulk.add_argument("--models", help="folder of the model repository (FOVEA_MODELS)")
+    bulk.add_argument("--top", type=_count, default=5, help="classes per image; %(default)s")
+    bulk.add_argument("--part", type=_count, default=1000, help="images in each file of answers; %(default)s")
+    bulk.add_argument("--ray", action="store_true", help="on the Ray cluster of RAY_ADDRESS, or on one of this machine")
+    bulk.set_defaults(run=_bulk)
 
 
 def _add_parser(add: argparse.ArgumentParser) -> None:
@@ -65,6 +85,48 @@ def _add_parser(add: argparse.ArgumentParser) -> None:
     add.set_defaults(run=_add)
 
 
+def _load_parser(load: argparse.ArgumentParser) -> None:
+    load.add_argument("model", help="NAME, or NAME@VERSION")
+    load.add_argument("--url", default="http://127.0.0.1:8000", help="also with a proxy's prefix; %(default)s")
+    load.add_argument("--seconds", type=_positive, default=10.0, help="how long requests are sent; %(default)g")
+    load.add_argument("--files", type=Path, nargs="+", default=[], help="pictures; unset: noise of the network's size")
+    load.add_argument("--batch", type=_count, default=1, help="images in each request; %(default)s")
+    loop = load.add_mutually_exclusive_group()
+    loop.add_argument("--clients", type=_count, default=16, help="closed loop: each waits for its answer; %(default)s")
+    loop.add_argument("--rate", type=_positive, help="open loop: requests a second, whether or not they are answered")
+    load.set_defaults(run=_load)
+
+
+def _bulk(options: argparse.Namespace) -> int:
+    from service.engine.devices import refuse_two_runtimes  # noqa: PLC0415
+
+    try:
+        from service.bulk.command import Plan, classified  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(error.name or "pyarrow", "cluster") from error
+    refuse_two_runtimes()
+    settings = Settings(**({"models": options.models} if options.models else {}))
+    plan = Plan(options.source, options.to, options.model, options.top, options.ray, options.part)
+    try:
+        print(classified(plan, settings, lambda line: print(line, file=sys.stderr)))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where this one was", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def _positive(text: str) -> float:
+    if not 0 < (value := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
 def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
@@ -72,7 +134,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _serve(options: argparse.Namespace) -> int:
     given = {name: value for name in ("host", "port", "models") if (value := getattr(options, name)) is not None}
     settings = Settings(**given)
-    trial = EarlyTrial([entry.path for entry in listing(settings.models).entries])
+    trial = EarlyTrial(readable_files(settings.models))
     gc.disable()  # what is imported stays: looking through it again and again is a tenth of the start
     from service.serving import serve  # noqa: PLC0415 - a second in which the trial runs already
 
@@ -104,6 +166,20 @@ def _add(options: argparse.Namespace) -> int:
         temperature=options.temperature,
     )
     print(f"{path} is written; `python -m service check {path}` says what it holds")
+    return 0
+
+
+def _load(options: argparse.Namespace) -> int:
+    from service.load.address import Model  # noqa: PLC0415
+    from service.load.command import Plan, measured  # noqa: PLC0415
+    from service.load.errors import CannotMeasureError  # noqa: PLC0415
+
+    given = {name: getattr(options, name) for name in ("url", "seconds", "batch", "clients", "rate", "files")}
+    try:
+        print(measured(Plan(Model.named(options.model), **given)))
+    except CannotMeasureError as error:
+        print(f"{error.code}: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -3,13 +3,11 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 
 from service import __version__
@@ -18,6 +16,7 @@ from service.api import (
     class_activation,
     classify,
     compare,
+    documentation,
     feature_maps,
     filters,
     health,
@@ -30,18 +29,24 @@ from service.api import (
     page,
     received,
     shift,
+    tracing,
     unit,
 )
 from service.api.departure import ClientDeparture
-from service.api.dependencies import Services, Workers, named_version
+from service.api.dependencies import Services, Workers, named_version, unambiguous_query
+from service.api.entrance import Entrance, Guarded, describe_entrance
 from service.api.fast_lane import FastLane
-from service.api.guards import BodyLimit, ProxyPrefix, RequestIdentity
-from service.api.http_counts import Counted, HttpCounts
+from service.api.guards import BehindProxy, BodyLimit, RequestIdentity
+from service.api.http_counts import HttpCounts
+from service.api.ledger import Ledger, Recorded
 from service.api.live_sampler import Sampler
 from service.api.openapi import describe_problems
 from service.api.problems import EXCEPTION_HANDLERS
+from service.api.sharing import sharing
+from service.connections.draining import Draining
 from service.engine.cells import Cells
 from service.engine.cpus import available_cpus
+from service.engine.decoders import Decoders
 from service.engine.devices import Device, chosen_device, refuse_two_runtimes
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
@@ -52,43 +57,65 @@ from service.errors import ProviderUnavailableError
 from service.inspector.client import Inspector
 from service.settings import Settings
 
+_LOAD_ENDS_SECONDS = 2.0  # for a load that is under way when the service stops
+
 log = logging.getLogger("fovea")
 
 
-def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    trial: Trial = verdicts,
+    cells: Cells | None = None,
+    write: Callable[[bytes], None] | None = None,
+) -> FastAPI:
     """The application. Models load in the background once it starts; /health/ready says when they answer.
 
     `trial` is who judges a model file before it is loaded here. `cells` are what this application counts into, where
     several processes serve it together; else it has its own, so two applications never see each other's counts.
+    `write` takes the log's line of each request. Raises TokensUnusableError.
     """
     refuse_two_runtimes()
+    if settings.otlp_endpoint:
+        tracing.check()
     cells = cells or Cells()
-    http_counts = HttpCounts(cells)
-    app: FastAPI = FastAPIOffline(
+    ledger, entrance = Ledger(HttpCounts(cells), write), Entrance(settings)
+    app = FastAPI(
         title="Fovea",
         version=__version__,
         summary="Classifies images with CNNs and shows what every layer sees",
+        docs_url=None,
         redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # a redirect would name the Host that the client sent
+        dependencies=[Depends(unambiguous_query)],
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
         middleware=[
             Middleware(ClientDeparture),
             Middleware(RequestIdentity),
-            Middleware(ProxyPrefix, prefix=settings.root_path),
-            Middleware(Counted, counts=http_counts),
+            Middleware(BehindProxy, prefix=settings.root_path, proxies=entrance.proxies),
+            Middleware(Recorded, ledger=ledger),
+            Middleware(page.PrefixRoot, prefix=settings.root_path),
+            *sharing(settings),
+            Middleware(Guarded, entrance=entrance),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
             Middleware(FastLane),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.state.settings, app.state.trial, app.state.cells, app.state.http_counts = settings, trial, cells, http_counts
-    app.state.workers = Workers()
+    app.state.settings, app.state.trial, app.state.cells = settings, trial, cells
+    app.state.ledger, app.state.entrance = ledger, entrance
+    app.state.workers, app.state.draining = Workers(), Draining()
+    app.state.gather_cells = None  # who serves with processes on several machines says how to get what all counted
+    app.state.on_demand = False
+    if settings.docs:
+        documentation.serve(app)
     for router in (
         page.router,
         health.router,
-        metrics.router,
+        *([metrics.router] if settings.metrics else []),
+        management.router,  # before models: a wrong method under /v1/models/reload names the method of that path
         models.router,
-        management.router,
         calculator.router,
         inference_protocol.router,
     ):
@@ -107,6 +134,8 @@ def create_app(settings: Settings, trial: Trial = verdicts, cells: Cells | None 
         class_activation.router,
     )
     describe_problems(app)
+    if entrance.asks:
+        describe_entrance(app, entrance)
     return app
 
 
@@ -124,23 +153,39 @@ def _operation_id(route: Any) -> str:  # APIRoute, or what FastAPI puts in its p
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services = _services(app.state.settings, app.state.workers, Statistics(app.state.cells))
+    services = _services(app.state.settings, app.state.workers, Statistics(app.state.cells), app.state.draining)
     app.state.services = services
-    app.state.watcher = _watcher(services, app.state.trial)
+    traces = _tracing(app.state.settings, services.scheduler)
+    app.state.ledger.tracing = traces
+    app.state.watcher = _watcher(services, app.state.trial, on_demand=app.state.on_demand)
     stop = threading.Event()
     sampling = asyncio.create_task(services.sampler.follow(services.ask)) if services.sampler else None
     following = _follow(app.state.watcher, services.settings.poll_seconds, stop)
+    rotating = asyncio.create_task(app.state.entrance.follow_files())
     yield
     stop.set()
+    rotating.cancel()
     if sampling is not None:
         sampling.cancel()
-    await asyncio.to_thread(following.join)  # a load under way ends first
+    await asyncio.to_thread(following.join, _LOAD_ENDS_SECONDS)
+    if following.is_alive():
+        log.warning("a model is still loading, and is left to itself")
     await asyncio.to_thread(services.scheduler.close)
     services.decoders.shutdown()
     await asyncio.to_thread(services.inspector.close)
+    if traces is not None:
+        await asyncio.to_thread(traces.close)
 
 
-def _services(settings: Settings, workers: Workers, statistics: Statistics) -> Services:
+def _tracing(settings: Settings, scheduler: Scheduler) -> tracing.Tracing | None:
+    if not settings.otlp_endpoint:
+        return None
+    traces = tracing.Tracing(settings.otlp_endpoint)
+    scheduler.watch = traces.ran
+    return traces
+
+
+def _services(settings: Settings, workers: Workers, statistics: Statistics, draining: Draining) -> Services:
     cpus = max(1, available_cpus() // workers.count)
     device, problem = _device(settings, cpus)
     return Services(
@@ -156,9 +201,10 @@ def _services(settings: Settings, workers: Workers, statistics: Statistics) -> S
             statistics=statistics,
         ),
         inspector=Inspector(settings.prefix_cache_bytes),
-        sampler=Sampler(settings.live_share) if settings.live_share else None,
-        decoders=ThreadPoolExecutor(cpus, thread_name_prefix="decoder"),
+        sampler=Sampler(settings.live_share, statistics) if settings.live_share else None,
+        decoders=Decoders(cpus, settings.request_timeout_seconds),
         decoder_threads=cpus,
+        draining=draining,
     )
 
 
@@ -169,7 +215,7 @@ def _device(settings: Settings, cpus: int) -> tuple[Device | None, str | None]:
         return None, str(error)
 
 
-def _watcher(services: Services, trial: Trial) -> Watcher | None:
+def _watcher(services: Services, trial: Trial, *, on_demand: bool) -> Watcher | None:
     """None where nothing can run: then nothing is loaded, and /health/ready says why."""
     if services.device is None:
         log.error("no model is loaded: %s", services.device_problem)
@@ -182,11 +228,17 @@ def _watcher(services: Services, trial: Trial) -> Watcher | None:
         trial,
         services.scheduler.statistics,
         services.settings.max_batch,
+        on_demand=on_demand,
     )
 
 
 def _follow(watcher: Watcher | None, poll_seconds: float, stop: threading.Event) -> threading.Thread:
-    """A thread of its own, a daemon: an event loop that is cut off would wait for one of its threads for ever."""
+    """A thread of its own, a daemon: an event loop that is cut off would wait for one of its threads for ever.
+
+    What there is has been announced before the first request: of a worker that was just started again too.
+    """
+    if watcher is not None:
+        watcher.announce()
     target = watcher.follow if watcher is not None else lambda *_: None
     thread = threading.Thread(target=target, args=[poll_seconds, stop], name="watcher", daemon=True)
     thread.start()

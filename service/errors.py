@@ -106,8 +106,8 @@ class MissingImageError(InvalidInputError):
 class TooManyImagesError(InvalidInputError):
     code = "too_many_images"
 
-    def __init__(self, count: int, limit: int) -> None:
-        super().__init__(f"{count} images in one request", f"send at most {limit} at a time")
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} images in one request", f"send at most {limit} at a time")
 
 
 class EmptyImageError(InvalidInputError):
@@ -124,6 +124,13 @@ class CorruptImageError(InvalidInputError):
         super().__init__(f"the {image_format} image cannot be decoded: {shown(reason, 120)}", "send an intact file")
 
 
+class UnreadableImageError(InvalidInputError):
+    code = "image_unreadable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"there are no bytes: {reason}", "check the file and its rights")
+
+
 class ImageTooLargeError(InvalidInputError):
     code = "image_too_large"
 
@@ -137,8 +144,10 @@ class ImageTooLargeError(InvalidInputError):
 class ImageTooComplexError(InvalidInputError):
     code = "image_too_complex"
 
-    def __init__(self, scans: int, limit: int) -> None:
-        super().__init__(f"the JPEG has {scans} scans", f"send one with at most {limit}; a baseline JPEG has 1")
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            detail, "send it smaller or saved again; a baseline JPEG has 1 scan, a progressive one about 10"
+        )
 
 
 class UnsupportedImageError(FoveaError):
@@ -156,6 +165,47 @@ class UnsupportedEncodingError(FoveaError):
         self.supported = supported
 
 
+class MalformedRequestError(FoveaError):
+    """No HTTP, or HTTP that could be read in two ways."""
+
+    code = "request_malformed"
+
+
+class TargetTooLongError(FoveaError):
+    code = "target_too_long"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request's URL exceeds {limit:,} bytes", "send a shorter one")
+
+
+class HeadTooLargeError(FoveaError):
+    code = "head_too_large"
+
+    def __init__(self, headers: int, line_bytes: int, bytes_in_all: int) -> None:
+        limits = f"{headers} headers, {line_bytes:,} bytes in one or {bytes_in_all:,} bytes in all"
+        super().__init__(f"the request has more than {limits}", "send fewer or smaller ones")
+
+
+class TooSlowError(FoveaError):
+    """What has to come does not."""
+
+
+class HeadTimeoutError(TooSlowError):
+    code = "head_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the head of the request took over {seconds:g} s", "send it at once")
+
+
+class BodyTimeoutError(TooSlowError):
+    code = "body_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the body paused for over {seconds:g} s, or comes too slowly", "send it faster, or a smaller one"
+        )
+
+
 class TooLargeError(FoveaError):
     """More bytes than the service takes or gives in one message."""
 
@@ -165,6 +215,16 @@ class BodyTooLargeError(TooLargeError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the request body exceeds {limit:,} bytes", "send fewer or smaller images per request")
+
+
+class ChunksTooSmallError(TooLargeError):
+    code = "chunks_too_small"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"what stands between the chunks of the body exceeds {limit:,} bytes",
+            "send larger chunks, or a Content-Length and none",
+        )
 
 
 class AnswerTooLargeError(TooLargeError):
@@ -238,6 +298,36 @@ class InspectionBusyError(OverloadedError):
         self.retry_after_seconds = 1
 
 
+class ConnectionsFullError(OverloadedError):
+    code = "connections_full"
+
+    def __init__(self, limit: int) -> None:
+        FoveaError.__init__(self, f"{limit:,} connections are open", "try again in 1 s")
+        self.retry_after_seconds = 1
+
+
+class BodiesFullError(OverloadedError):
+    code = "bodies_full"
+
+    def __init__(self, limit: int) -> None:
+        FoveaError.__init__(
+            self,
+            f"the bodies of all requests under way exceed {limit:,} bytes, and this is the largest",
+            "try again in 1 s",
+        )
+        self.retry_after_seconds = 1
+
+
+class OutOfMemoryError(OverloadedError):
+    """A run found no memory on the device. A batch is run again in halves, so this is one image's."""
+
+    code = "out_of_memory"
+
+    def __init__(self, device: str) -> None:
+        FoveaError.__init__(self, f"{device} has no memory left for this image", "try again in 1 s")
+        self.retry_after_seconds = 1
+
+
 class DeadlineExceededError(FoveaError):
     code = "deadline_exceeded"
 
@@ -249,7 +339,21 @@ class PortUnavailableError(FoveaError):
     code = "port_unavailable"
 
     def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"{host}:{port} cannot be listened on: {reason}", "choose another with --port or FOVEA_PORT")
+        super().__init__(
+            f"{host}:{port} cannot be listened on: {reason}", "choose another with FOVEA_HOST and FOVEA_PORT, or --port"
+        )
+
+
+class NoTemporaryFolderError(FoveaError):
+    """Several workers reach each other over sockets in one."""
+
+    code = "no_temporary_folder"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"no temporary folder can be written: {reason}",
+            "name one that can be with TMPDIR, or serve with FOVEA_WORKERS=1, which needs none",
+        )
 
 
 class PeerFailedError(FoveaError):
@@ -273,7 +377,7 @@ class ManagementOffError(SwitchedOffError):
     def __init__(self) -> None:
         super().__init__(
             "loading and unloading over HTTP is switched off",
-            "start the service with FOVEA_MANAGEMENT_TOKEN and send it as `Authorization: Bearer TOKEN`",
+            "start the service with FOVEA_MANAGEMENT_TOKENS and send one as `Authorization: Bearer TOKEN`",
         )
 
 
@@ -291,8 +395,25 @@ class InvalidTokenError(FoveaError):
     code = "token_invalid"
 
     def __init__(self, *, sent: bool) -> None:
-        found = "the token is not the one of this service" if sent else "the request has no token"
-        super().__init__(found, "send FOVEA_MANAGEMENT_TOKEN's value as `Authorization: Bearer TOKEN`")
+        found = "the token is none of this service's" if sent else "the request has no token"
+        super().__init__(found, "send one that the service was given, as `Authorization: Bearer TOKEN`")
+
+
+class TokenRoleError(FoveaError):
+    code = "token_role_insufficient"
+
+    def __init__(self) -> None:
+        super().__init__("the token is for inference, not for management", "send one of FOVEA_MANAGEMENT_TOKENS")
+
+
+class QuotaExceededError(FoveaError):
+    code = "quota_exceeded"
+
+    def __init__(self, per_second: float, burst: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"more than {burst} requests at once and {per_second:g} a second", f"try again in {retry_after_seconds} s"
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ModelUnavailableError(FoveaError):
@@ -372,7 +493,50 @@ class SmokeTestError(ModelFileError):
     code = "smoke_test_failed"
 
 
+# --- bulk jobs
+
+
+class BulkSourceError(FoveaError):
+    code = "bulk_source_unusable"
+
+    def __init__(self, source: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{source} {reason}", remedy)
+
+
+class BulkJobDiffersError(FoveaError):
+    code = "bulk_job_differs"
+
+    def __init__(self, folder: str, name: str, before: object, now: object) -> None:
+        super().__init__(
+            f"{folder} holds answers for {name} {shown(before, 128)}, not {shown(now, 128)}",
+            "ask as before to go on, or name another folder",
+        )
+
+
+class BulkJobRunningError(FoveaError):
+    code = "bulk_job_running"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"the job in {folder} is running", "wait for its end, or stop it first")
+
+
 # --- the machine
+
+
+class NotInClusterError(FoveaError):
+    """A setting that a process alone can follow, and not one of many replicas."""
+
+    code = "setting_not_in_cluster"
+
+    def __init__(self, setting: str, remedy: str) -> None:
+        super().__init__(f"{setting} would reach one replica of many under Ray Serve", f"leave it out, and {remedy}")
+
+
+class MissingPackageError(FoveaError):
+    code = "package_missing"
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"the package {package} is not installed", f"install the extra `{extra}`")
 
 
 class RuntimeConflictError(FoveaError):
@@ -381,3 +545,20 @@ class RuntimeConflictError(FoveaError):
 
 class ProviderUnavailableError(FoveaError):
     code = "provider_unavailable"
+
+
+class TokensUnusableError(FoveaError):
+    code = "tokens_unusable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"the token file {shown(path, 256)} cannot be used: {reason}", "write one token a line")
+
+
+class TracingUnavailableError(FoveaError):
+    code = "tracing_unavailable"
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(
+            f"traces are asked for, and the package {missing} is not installed",
+            "install opentelemetry-exporter-otlp-proto-http, or unset FOVEA_OTLP_ENDPOINT",
+        )

@@ -5,6 +5,7 @@ Knows uvicorn, the sockets and the settings; `app` knows the rest.
 
 import gc
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -21,12 +22,17 @@ from service.api.dependencies import Workers
 from service.api.express import express_protocol
 from service.api.peers import Peers
 from service.app import create_app
+from service.connections.bounds import BODIES_BYTES, TURNED_AWAY, Bounds
+from service.connections.draining import DrainingServer
+from service.connections.listener import welcome
+from service.connections.open_files import room_for
 from service.engine.cells import Cells
 from service.engine.cpus import available_cpus
 from service.engine.devices import shows_gpu
-from service.engine.repository import listing, stamp
+from service.engine.repository import readable_files, stamp
 from service.engine.trial import EarlyTrial
-from service.errors import PortUnavailableError
+from service.errors import NoTemporaryFolderError, PortUnavailableError
+from service.logs import Log, configure
 from service.settings import Settings
 from service.workers import listening_sockets, supervise
 
@@ -39,15 +45,17 @@ log = logging.getLogger("fovea")
 
 
 def serve(settings: Settings, trial: EarlyTrial) -> int:
-    """Answers until it is told to stop; the exit code. Raises PortUnavailableError."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+    """Answers until it is told to stop; the exit code. Raises PortUnavailableError and NoTemporaryFolderError."""
+    written = configure(settings.log_level)
     count, reason = workers(settings)
     log.info("%d worker%s: %s", count, "" if count == 1 else "s", reason)
     try:
         listeners = listening_sockets(settings.host, settings.port, count)
     except OSError as error:
         raise PortUnavailableError(settings.host, settings.port, error.strerror or str(error)) from error
-    return _one(settings, trial, listeners[0]) if count == 1 else _several(settings, trial, listeners)
+    if count == 1:
+        return _run(create_app(settings, trial, write=written.write), [listeners[0]])
+    return _several(settings, trial, listeners, written)
 
 
 def workers(settings: Settings) -> tuple[int, str]:
@@ -58,21 +66,17 @@ def workers(settings: Settings) -> tuple[int, str]:
         return 1, "one process drives the GPU"
     if sys.platform != "linux":
         return 1, "only Linux shares the connections to one port out"
-    stamps = (stamp(entry.path) for entry in listing(settings.models).entries)
+    stamps = map(stamp, readable_files(settings.models))
     total = sum(file.size_bytes for file in stamps if file is not None)
     if total > _TINY_BYTES:
         return 1, f"the model files have {total / 2**20:.0f} MiB, so one process runs them on all CPUs"
     return min(available_cpus(), _MOST_WORKERS), f"the model files have {total / 2**20:.1f} MiB, so Python is the limit"
 
 
-def _one(settings: Settings, trial: EarlyTrial, listener: socket.socket) -> int:
-    return _run(create_app(settings, trial), [listener])
-
-
-def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.socket]) -> int:
+def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.socket], written: Log) -> int:
     cells = Cells(len(listeners))
-    folder = Path(tempfile.mkdtemp(prefix="fovea-"))
-    app = create_app(settings, trial.within(_TRIAL_SECONDS), cells)
+    folder = _own_folder()
+    app = create_app(settings, trial.within(_TRIAL_SECONDS), cells, written.write)
     gc.freeze()
 
     def work(index: int) -> int:
@@ -81,27 +85,52 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
         app.state.workers = Workers(len(listeners), Peers(peers))
         return _run(app, [listeners[index], _own_socket(_address(folder, index))])
 
+    def stopping() -> None:
+        for listener in listeners:
+            listener.close()
+
     try:
-        return supervise(len(listeners), work, cells.release)
+        return supervise(len(listeners), work, cells.release, stopping)
     finally:
         shutil.rmtree(folder)
 
 
 def _run(app: FastAPI, sockets: list[socket.socket]) -> int:
+    settings: Settings = app.state.settings
     config = uvicorn.Config(
         app,
-        http=express_protocol(app),
+        http=express_protocol(app, _bounds(settings)),
         ws="none",
         server_header=False,
+        proxy_headers=False,  # `api.guards.BehindProxy` believes those that the settings name, uvicorn this machine
         access_log=False,
         log_config=None,
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # given to the loop's call_later
         timeout_graceful_shutdown=30,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped)  # uvicorn drains first, then raises the signal again
-    server = uvicorn.Server(config)
+    for one in sockets:
+        welcome(one, 3 * settings.client_timeout_seconds)
+    server = DrainingServer(config, app.state.draining, settings.drain_seconds)
     server.run(sockets)
     return 0 if server.started else 1
+
+
+def _bounds(settings: Settings) -> Bounds:
+    connections = room_for(settings.max_connections, TURNED_AWAY)
+    if connections < settings.max_connections:
+        log.warning("at most %d connections: the limit of open files allows no more", connections)
+    bodies = max(BODIES_BYTES, 2 * settings.max_body_bytes)
+    return Bounds(settings.client_timeout_seconds, connections, bodies)
+
+
+def _own_folder() -> Path:
+    """For the sockets over which the workers reach each other."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="fovea-"))
+    except OSError as error:
+        raise NoTemporaryFolderError(error.strerror or str(error)) from error
 
 
 def _address(folder: Path, index: int) -> Path:
@@ -117,4 +146,9 @@ def _own_socket(address: Path) -> socket.socket:
 
 
 def _stopped(_signal: int, _frame: object) -> NoReturn:
-    sys.exit(0)
+    """Not `sys.exit`: a model that is still loading is a thread in native code, which must not meet the interpreter's
+    end.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)

@@ -39,18 +39,26 @@ def _bound(family: int, address: tuple[Any, ...], *, shared: bool) -> socket.soc
     return one
 
 
-def supervise(count: int, work: Callable[[int], int], ended: Callable[[int], None] = lambda _: None) -> int:
-    """Runs `work(0)` to `work(count - 1)` in a process each, until SIGTERM or SIGINT; then lets them finish.
+def supervise(
+    count: int,
+    work: Callable[[int], int],
+    ended: Callable[[int], None] = lambda _: None,
+    stopping: Callable[[], None] = lambda: None,
+) -> int:
+    """Runs `work(0)` to `work(count - 1)` in a process each, until SIGTERM or SIGINT; then lets them finish. A signal
+    that comes again is passed on again.
 
-    `work` returns an exit code. `ended` is told which one ended before that is started again. Call it while one
-    thread runs. Returns 0 once all have stopped as asked.
+    `work` returns an exit code. `ended` is told which one ended before that is started again; `stopping` is called
+    once none will be. Call it while one thread runs. Returns 0 once all have stopped as asked.
     """
-    return _Supervisor(count, work, ended).run()
+    return _Supervisor(count, work, ended, stopping).run()
 
 
 class _Supervisor:
-    def __init__(self, count: int, work: Callable[[int], int], ended: Callable[[int], None]) -> None:
-        self._count, self._work, self._ended = count, work, ended
+    def __init__(
+        self, count: int, work: Callable[[int], int], ended: Callable[[int], None], stopping: Callable[[], None]
+    ) -> None:
+        self._count, self._work, self._ended, self._told = count, work, ended, stopping
         self._workers: dict[int, tuple[int, float]] = {}
         self._stopping = False
         self._life, self._lifeline = os.pipe()
@@ -102,6 +110,7 @@ class _Supervisor:
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
+        self._told()
         for process in self._workers:
             os.kill(process, signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""The image and the compose files: every hardening that docs/decisions/0002 promises. Needs no engine.
+"""The images and the compose file: every hardening that docs/decisions/0002 and 0022 promise. Needs no engine.
 
 `make smoke` proves on a real engine that they hold.
 """
@@ -6,11 +6,14 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from importlib.util import module_from_spec, spec_from_file_location
 from io import BytesIO
 from pathlib import Path
@@ -36,102 +39,218 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def compose(path: str) -> dict[str, Any]:
-    service: dict[str, Any] = yaml.safe_load((ROOT / path).read_text())["services"]["fovea"]
-    return service
+DOCKERFILES = ("Dockerfile", "docker/training.Dockerfile")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+OURS = ("fovea", "fovea-gpu")
 
 
-def stages() -> list[list[tuple[str, str]]]:
-    """The Dockerfile's stages, each as pairs of instruction and arguments, continuation lines joined."""
-    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+def stages(path: str = "Dockerfile") -> list[list[tuple[str, str]]]:
+    """A Dockerfile's stages, each as pairs of instruction and arguments, continuation lines joined."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / path).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
     instructions = [(name, arguments) for name, arguments in lines]
     starts = [i for i, (name, _) in enumerate(instructions) if name == "FROM"]
     return [instructions[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
 
 
-def arguments(name: str) -> list[str]:
+def arguments(name: str, path: str = "Dockerfile") -> list[str]:
     """What the last stage says in every instruction `name`."""
-    return [given for instruction, given in stages()[-1] if instruction == name]
+    return [given for instruction, given in stages(path)[-1] if instruction == name]
 
 
-def pairs(name: str) -> dict[str, str]:
+def pairs(name: str, path: str = "Dockerfile") -> dict[str, str]:
     """ENV or LABEL of the last stage as a mapping."""
-    return dict(pair.split("=", 1) for given in arguments(name) for pair in shlex.split(given))
+    return dict(pair.split("=", 1) for given in arguments(name, path) for pair in shlex.split(given))
 
 
 # --- docker-compose.yml
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("user", "10001:10001"),
-        ("read_only", True),
-        ("tmpfs", ["/tmp:size=256m,mode=1777,noexec,nosuid,nodev"]),  # noqa: S108 - the container's own
-        ("cap_drop", ["ALL"]),
-        ("security_opt", ["no-new-privileges:true"]),
-        ("pids_limit", 256),
-        ("mem_limit", "2g"),
-        ("memswap_limit", "2g"),
-        ("init", True),
-        ("stop_signal", "SIGTERM"),
-        ("restart", "unless-stopped"),
-        ("ports", ["127.0.0.1:${PORT:-8000}:8000"]),
-        ("volumes", ["./models:/fovea/models:ro"]),
-    ],
-)
-def test_the_service_is_confined(key: str, value: object) -> None:
-    assert compose("docker-compose.yml")[key] == value
+HARDENED: dict[str, object] = {
+    "read_only": True,
+    "tmpfs": ["/tmp:size=256m,mode=1777,noexec,nosuid,nodev"],  # noqa: S108 - the container's own
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "init": True,
+    "ulimits": {"nofile": {"soft": 4096, "hard": 4096}},
+    "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},  # cannot fill the disk
+}
 
 
-@pytest.mark.parametrize("path", ["docker-compose.yml", "docker/gpu.yml"])
+@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("key", HARDENED)
+def test_every_container_is_confined(name: str, key: str) -> None:
+    assert SERVICES[name][key] == HARDENED[key]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_s_memory_and_processes_are_bounded_and_it_has_no_swap(name: str) -> None:
+    assert SERVICES[name]["mem_limit"] == SERVICES[name]["memswap_limit"]
+    assert SERVICES[name]["pids_limit"] <= 1024
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_is_root_s(name: str) -> None:
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*|\$\{TRAINER:-1000:1000\}", SERVICES[name]["user"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize("key", ["privileged", "cap_add", "network_mode", "pid", "ipc", "userns_mode", "devices"])
-def test_no_compose_file_opens_what_another_closes(path: str, key: str) -> None:
-    assert key not in compose(path)
+def test_no_container_opens_what_the_others_close(name: str, key: str) -> None:
+    assert key not in SERVICES[name]
 
 
-def test_a_stop_waits_longer_than_the_service_gives_itself() -> None:
-    grace = int(compose("docker-compose.yml")["stop_grace_period"].removesuffix("s"))
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_port_is_of_this_machine_alone(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+def test_no_two_containers_want_the_same_port() -> None:
+    ports = [port.split(":-")[1].split("}")[0] for one in SERVICES.values() for port in one.get("ports", [])]
+    assert sorted(ports) == ["3000", "8000", "8001", "9090"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_sees_the_engine_or_writes_to_a_folder_of_the_host(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", []):
+        source, _, *mode = volume.split(":")
+        own = re.fullmatch(r"[a-z]+", source) is not None  # a volume of the engine's
+        assert own or mode == ["ro"] or (name, source) == ("training", "./models")
+
+
+def test_only_the_service_starts_where_no_profile_is_asked_for() -> None:
+    profiles = {name: one.get("profiles") for name, one in SERVICES.items()}
+    assert profiles == {
+        "fovea": None,
+        "fovea-gpu": ["gpu"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+        "training": ["training"],
+    }
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_an_image_that_is_not_ours_is_pinned_by_tag_and_digest(name: str) -> None:
+    assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", SERVICES[name]["image"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_stop_waits_longer_than_the_service_gives_itself(name: str) -> None:
+    grace = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
     (own,) = re.findall(r"timeout_graceful_shutdown=(\d+)", (ROOT / "service" / "serving.py").read_text())
     assert grace > int(own) > Settings.model_fields["request_timeout_seconds"].default
 
 
-def test_the_log_cannot_fill_the_disk() -> None:
-    assert compose("docker-compose.yml")["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+@pytest.mark.parametrize("name", OURS)
+def test_the_models_are_mounted_and_cannot_be_written(name: str) -> None:
+    assert SERVICES[name]["volumes"] == ["./models:/fovea/models:ro"]
 
 
-def test_the_gpu_file_changes_the_runtime_the_memory_and_the_device_only() -> None:
-    gpu = compose("docker/gpu.yml")
-    assert set(gpu) == {"image", "build", "environment", "mem_limit", "memswap_limit", "deploy"}
+def test_the_gpu_s_service_differs_in_the_runtime_the_memory_the_port_and_the_device_only() -> None:
+    cpu, gpu = (SERVICES[name] for name in OURS)
+    changed = {key for key in cpu.keys() | gpu.keys() if cpu.get(key) != gpu.get(key)}
+    assert changed == {"image", "build", "profiles", "environment", "ports", "mem_limit", "memswap_limit", "deploy"}
     assert gpu["environment"] == {"FOVEA_PROVIDER": "cuda"}
-    assert gpu["build"] == {"args": {"EXTRA": "gpu"}}
+    assert cpu["build"]["args"]["EXTRA"] == "cpu"
+    assert cpu["build"] | {"args": cpu["build"]["args"] | {"EXTRA": "gpu"}} == gpu["build"]
     (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_prometheus_reads_the_files_that_lie_here_and_finds_the_services_by_their_names() -> None:
+    mounted = [volume.split(":")[0] for volume in SERVICES["prometheus"]["volumes"] if volume.startswith(".")]
+    assert all((ROOT / path).is_file() for path in mounted)
+    (scrape,) = yaml.safe_load((ROOT / "docker" / "monitoring" / "prometheus.yml").read_text())["scrape_configs"]
+    (found,) = scrape["dns_sd_configs"]
+    assert found["names"] == list(OURS)
+    assert {f":{found['port']}" in SERVICES[name]["ports"][0] for name in OURS} == {True}
+
+
+def test_grafana_has_no_account_and_whoever_looks_may_change_nothing() -> None:
+    given = SERVICES["grafana"]["environment"]
+    assert given["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == given["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert given["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_the_trainer_writes_where_the_service_reads() -> None:
+    assert "./models:/fovea/models" in SERVICES["training"]["volumes"]
+    assert json.loads(arguments("ENTRYPOINT", "docker/training.Dockerfile")[0]) == ["python", "-m", "training", "train"]
 
 
 # --- Dockerfile
 
 
-def test_the_image_runs_as_a_numbered_user_who_is_not_root() -> None:
-    assert arguments("USER") == ["10001:10001"]
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_nothing_is_to_be_said_against_a_dockerfile(path: str) -> None:
+    linter = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("hadolint is not here: the development environment has it")
+    ran = subprocess.run([linter, path], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (ran.returncode, ran.stdout) == (0, "")
 
 
-def test_the_running_stage_runs_no_command_and_copies_only_what_the_service_needs() -> None:
-    assert arguments("RUN") == []
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_the_base_is_pinned_by_tag_and_digest_and_is_that_of_both_stages(path: str) -> None:
+    text = (ROOT / path).read_text()
+    (base,) = re.findall(r"^ARG BASE=(.+)$", text, re.MULTILINE)
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base)
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    assert base == re.findall(r"^ARG BASE=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("name", [*OURS, "training"])
+def test_the_compose_file_builds_with_what_the_dockerfile_says_unless_the_environment_says_otherwise(name: str) -> None:
+    built = SERVICES[name]["build"]
+    stated = re.findall(r"^ARG (\w+)=(\S+)$", (ROOT / built.get("dockerfile", "Dockerfile")).read_text(), re.MULTILINE)
+    own = {argument: default for argument, default in stated if argument != "EXTRA"}
+    assert {argument: built["args"][argument] for argument in own} == {
+        argument: f"${{{argument}:-{default}}}" for argument, default in own.items()
+    }
+
+
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_nothing_is_installed_with_apt_or_fetched_by_a_shell(path: str) -> None:
+    commands = [given for stage in stages(path) for name, given in stage if name == "RUN"]
+    assert not [given for given in commands if re.search(r"\b(apt-get|curl|wget|gcc|bash|sh -c|eval)\b", given)]
+    assert not [name for stage in stages(path) for name, _ in stage if name == "ADD"]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_the_image_runs_as_a_numbered_user_who_is_not_root(path: str) -> None:
+    assert arguments("USER", path) == ["10001:10001"]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_the_running_stage_runs_no_command(path: str) -> None:
+    assert arguments("RUN", path) == []
+
+
+def test_the_image_holds_only_what_the_service_needs() -> None:
     assert {given.split()[-1] for given in arguments("COPY")} == {"./", "venv", "docker", "service", "models"}
 
 
-def test_packages_are_installed_by_hash_as_wheels_without_pip_s_leftovers() -> None:
-    (install,) = [given for name, given in stages()[0] if name == "RUN" and " pip " in given]
-    for option in ("--require-hashes", "--no-deps", "--only-binary :all:", "--no-cache-dir", "--no-compile"):
-        assert option in install
-    assert ("RUN", "python -m venv --without-pip venv") in stages()[0]
+def installs(path: str) -> list[str]:
+    return [given for name, given in stages(path)[0] if name == "RUN" and " pip " in given]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_packages_are_installed_by_hash_as_wheels_without_pip_s_leftovers(path: str) -> None:
+    for option in ("--require-hashes", "--no-deps", "--only-binary :all:", "--no-cache-dir"):
+        assert option in installs(path)[0]
+    assert ("RUN", "python -m venv --without-pip venv") in stages(path)[0]
+
+
+def test_torch_alone_is_installed_without_a_hash_and_is_the_one_that_make_installs() -> None:
+    assert len(installs("Dockerfile")) == 1
+    _, torch = installs("docker/training.Dockerfile")
+    (pinned,) = re.findall(r"^TORCH := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert torch.split()[-1] == pinned
+    assert (ROOT / "Makefile").read_text().count("requirements/install.sh .venv-dev dev $(TORCH)") == 1
 
 
 def test_bytecode_is_compiled_where_the_root_can_still_be_written() -> None:
     compiled = [given for name, given in stages()[0] if name == "RUN" and "compileall" in given]
-    assert [given.split(" compileall ")[1].split("&&")[0].split()[-1] for given in compiled] == ["venv/lib", "service"]
+    assert [given.split(" compileall ")[1].split()[-1] for given in compiled] == ["venv/lib", "service"]
 
 
 @pytest.mark.parametrize(
@@ -156,30 +275,44 @@ def test_signals_reach_the_service_and_not_a_shell() -> None:
 
 def test_both_files_check_health_in_the_same_way() -> None:
     options, command = arguments("HEALTHCHECK")[0].split(" CMD ")
-    stated = compose("docker-compose.yml")["healthcheck"]
+    stated = SERVICES["fovea"]["healthcheck"]
     assert ["CMD", *json.loads(command)] == stated["test"]
     for name in ("interval", "timeout", "start_period", "retries"):
         assert f"--{name.replace('_', '-')}={stated[name]}" in options.split()
 
 
-def test_the_image_states_the_project_s_version_and_licence() -> None:
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_the_image_states_the_project_s_version_and_licence(path: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert pairs("LABEL")["org.opencontainers.image.version"] == project["version"]
-    assert pairs("LABEL")["org.opencontainers.image.licenses"] == project["license"]
+    labels = pairs("LABEL", path)
+    assert labels["org.opencontainers.image.version"] == project["version"]
+    assert labels["org.opencontainers.image.licenses"] == project["license"]
 
 
-def test_the_engine_is_sent_only_what_the_image_copies() -> None:
-    lines = (ROOT / ".dockerignore").read_text().splitlines()
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_the_image_states_the_commit_and_its_time_and_not_the_build_s(path: str) -> None:
+    labels = pairs("LABEL", path)
+    assert labels["org.opencontainers.image.revision"] == "${REVISION}"
+    assert labels["org.opencontainers.image.created"] == "${CREATED}"
+    assert labels["org.opencontainers.image.base.name"] == "${BASE}"
+    assert "CREATED=$$(git show --no-patch --format=%cI)" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("path", DOCKERFILES)
+def test_the_engine_is_sent_only_what_the_image_copies(path: str) -> None:
+    ignored = {"Dockerfile": ".dockerignore"}.get(path, f"{path}.dockerignore")
+    lines = (ROOT / ignored).read_text().splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
     assert patterns[0] == "*"
     sent = {pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")}
-    copied = {given.rsplit(maxsplit=1)[0] for stage in stages() for name, given in stage if name == "COPY"}
-    local = {path for given in copied if "--from" not in given for path in given.split()}
-    locks = {f"requirements/{runtime}.txt" for runtime in ("cpu", "gpu", "openvino")}
-    assert sent == (local - {"requirements/${EXTRA}.txt"}) | locks
+    copied = {given.rsplit(maxsplit=1)[0] for stage in stages(path) for name, given in stage if name == "COPY"}
+    local = {source for given in copied if "--from" not in given for source in given.split()}
+    any_runtime = "requirements/${EXTRA}.txt"
+    locks = {any_runtime.replace("${EXTRA}", runtime) for runtime in ("cpu", "gpu", "openvino")}
+    assert sent == (local - {any_runtime}) | (locks if any_runtime in local else set())
 
 
-# --- docker/health.py and docker/ask.py
+# --- docker/health.py, docker/ask.py and docker/drain.py
 
 
 @contextmanager
@@ -227,3 +360,44 @@ def test_the_smoke_test_s_own_image_is_a_sound_picture_of_a_one() -> None:
     assert pixels.dtype == np.uint8
     assert np.flatnonzero(pixels.any(axis=0)).tolist() == [11, 12, 13, 14, 15, 16]
     assert np.flatnonzero(pixels.any(axis=1)).tolist() == list(range(2, 26))
+
+
+@contextmanager
+def stopping_once_told(*, loses: int) -> Iterator[tuple[int, threading.Event]]:
+    """A server that is ready until the event is set, and answers every upload but the first `loses`."""
+    told, lost = threading.Event(), iter(range(loses))
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503 if told.is_set() else 200)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if next(lost, None) is None:
+                self.send_response(200)
+                self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the test's output is pytest's."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_port, told
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("loses", "code"), [(0, 0), (2, 1)])
+def test_a_drain_that_loses_a_request_is_found(loses: int, code: int) -> None:
+    command = [sys.executable, str(ROOT / "docker" / "drain.py"), "127.0.0.1"]
+    with stopping_once_told(loses=loses) as (port, told):
+        with subprocess.Popen([*command, str(port)], stdout=subprocess.PIPE, text=True) as drain:  # noqa: S603
+            assert drain.stdout is not None
+            assert drain.stdout.readline() == "begun\n"
+            told.set()
+            said = drain.stdout.read()
+        assert (drain.returncode, f"of 50 requests in flight, {50 - loses} were answered" in said) == (code, True)

@@ -80,6 +80,28 @@ def upscaler() -> onnx.ModelProto:
     return model(nodes, weights, ("image", UINT8, ["batch", 8, 8, 1]), ("picture", FLOAT, ["batch", 4, 8, 8]))
 
 
+def counting(limit: int) -> onnx.ModelProto:
+    """A network that counts so far before it answers."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["condition"], ["go_on"]), helper.make_node("Relu", ["value"], ["next"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("condition", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", FLOAT, None),
+        ],
+    )
+    model = classifier()
+    model.graph.node.append(helper.make_node("Loop", ["trips", "", "logits"], ["late"], body=body))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(limit, np.int64), "trips"))
+    model.graph.output[0].name = "late"
+    return model
+
+
 def slow_on_white() -> onnx.ModelProto:
     """A grey uint8 classifier that takes a minute for a white image and no time for one with a black pixel."""
     body = helper.make_graph(

@@ -20,7 +20,7 @@ router = APIRouter(tags=["inspect"])
     response_model=LayerShapes,
     responses={
         200: {"content": {media_type: {"schema": {"type": "string"}} for media_type in TEXT_FORMS.values()}},
-        **problems(413, 422, 504),
+        **problems(400, 413, 422, 503, 504),
     },
 )
 async def calculate_layer_shapes(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.classification import Prepared, encoded, prepared, ranked
 from service.api.dependencies import AllServices, NamedClassifier, Services
+from service.api.facts import Facts, Stages, facts_of
 from service.api.openapi import IMAGES_BODY, problems
 from service.api.schemas import Classification
 from service.api.uploads import Upload, uploads
@@ -43,7 +44,7 @@ class ClassifyQuery(BaseModel):
     "/classify",
     summary="What is in each image",
     response_model=Classification,
-    responses=problems(404, 413, 415, 422, 503, 504),
+    responses=problems(400, 404, 413, 415, 422, 503, 504),
     openapi_extra=IMAGES_BODY,
 )
 async def classify(
@@ -54,8 +55,8 @@ async def classify(
     The `Server-Timing` header says how long decoding, queueing and inference took, in milliseconds.
     """
     sent = await uploads(request, services.settings.max_images)
-    answer, took = await classified(sent, services, classifier, query.top)
-    return Response(answer, headers={"Server-Timing": took}, media_type="application/json")
+    answer, stages = await classified(sent, services, classifier, query.top, facts_of(request))
+    return Response(answer, headers={"Server-Timing": stages.server_timing}, media_type="application/json")
 
 
 def image_limits(services: Services) -> ImageLimits:
@@ -63,14 +64,17 @@ def image_limits(services: Services) -> ImageLimits:
     return ImageLimits(max_pixels=services.settings.max_image_pixels)
 
 
-async def classified(sent: Sequence[Upload], services: Services, classifier: Classifier, top: int) -> tuple[bytes, str]:
-    """The answer to the images, and the `Server-Timing` of getting it.
+async def classified(
+    sent: Sequence[Upload], services: Services, classifier: Classifier, top: int, facts: Facts
+) -> tuple[bytes, Stages]:
+    """The answer to the images, and the stages of getting it, which are written among the `facts` as well.
 
     Refused before anything is decoded where the answer would come too late.
     """
     if classifier.file.output is None:
         raise NotAClassifierError(classifier.name)
-    with services.scheduler.admitted(classifier, len(sent), services.settings.request_timeout_seconds) as place:
+    seconds = services.settings.request_timeout_seconds
+    with services.scheduler.admitted(classifier, len(sent), seconds, facts.trace) as place:
         inputs = await _inputs(sent, services, classifier)
         decoded = time.monotonic()
         services.scheduler.statistics.decoded(place.lane, decoded - place.arrived)
@@ -81,7 +85,8 @@ async def classified(sent: Sequence[Upload], services: Services, classifier: Cla
     if services.sampler is not None:
         services.sampler.offer(classifier, (item for item in inputs if not isinstance(item, FoveaError)))
     results = ranked(classifier, pieces, top)
-    return encoded(classifier, sent, inputs, results), timing(place.arrived, decoded, place.started, ended)
+    facts.stages = Stages(place.arrived, decoded, place.started, ended)
+    return encoded(classifier, sent, inputs, results), facts.stages
 
 
 async def _inputs(sent: Sequence[Upload], services: Services, classifier: Classifier) -> list[Prepared]:
@@ -111,12 +116,3 @@ async def _pieces(inputs: Sequence[Prepared], services: Services, place: Admitte
     if len(inputs) == 1:
         answer.scores()
     return answer.pieces
-
-
-def timing(arrived: float, decoded: float, began: float | None = None, ended: float | None = None) -> str:
-    """The `Server-Timing` of a request; the last two are None where no image could be run."""
-    decode = f"decode;dur={1000 * (decoded - arrived):.3f}"
-    if began is None or ended is None:
-        return decode
-    queue, inference = max(began - decoded, 0.0), ended - began
-    return f"{decode}, queue;dur={1000 * queue:.3f}, inference;dur={1000 * inference:.3f}"

@@ -27,7 +27,7 @@ router = APIRouter(tags=["inspect"])
                 "image/png": {"schema": {"type": "string", "format": "binary"}},
             }
         },
-        **problems(404, 413, 415, 422, 503, 504),
+        **problems(400, 404, 413, 415, 422, 503, 504),
     },
     openapi_extra=IMAGES_BODY,
 )

@@ -1,6 +1,7 @@
 """What routes ask for: the services that `app` wired, and the classifier that a path names."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -8,13 +9,16 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Path, Request
 
+from service.api.facts import facts_of
 from service.api.live_sampler import Sampler
 from service.api.peers import Peers
+from service.connections.draining import Draining
 from service.engine.classifier import Classifier
+from service.engine.decoders import Decoders
 from service.engine.devices import Device
 from service.engine.registry import Registry
 from service.engine.scheduler import Scheduler
-from service.errors import DeadlineExceededError
+from service.errors import DeadlineExceededError, InvalidParameterError, shown
 from service.inspector.client import Inspector
 from service.settings import Settings
 
@@ -41,8 +45,9 @@ class Services:
     scheduler: Scheduler
     inspector: Inspector
     sampler: Sampler | None  # None: no image is sampled
-    decoders: Executor
+    decoders: Decoders
     decoder_threads: int
+    draining: Draining
 
     async def run(self, executor: Executor, work: Callable[[], Result]) -> Result:
         """Blocking work off the event loop; raises DeadlineExceededError after the request timeout."""
@@ -66,6 +71,15 @@ AllServices = Annotated[Services, Depends(services_of)]
 ModelName = Annotated[str, Path(description="name of the model", examples=["mnist"])]
 
 
+async def unambiguous_query(request: Request) -> None:
+    """Raises InvalidParameterError where a parameter is given twice: which of them would count is anybody's guess."""
+    given = request.query_params
+    if len(given.multi_items()) > len(given):
+        times = Counter(name for name, _ in given.multi_items())
+        name = next(name for name in times if times[name] > 1)
+        raise InvalidParameterError(shown(name)[1:-1], given.getlist(name)[:4], "give it once")
+
+
 async def named_version(version: Annotated[str, Path(description="version of the model", examples=["1"])]) -> str:
     """Declares `{version}` where a path has it."""
     return version
@@ -73,7 +87,9 @@ async def named_version(version: Annotated[str, Path(description="version of the
 
 async def named_classifier(request: Request, services: AllServices, model: ModelName) -> Classifier:
     """The classifier of the path: of its version where it names one, else the default."""
-    return services.registry.classifier(model, request.path_params.get("version"))
+    classifier = services.registry.classifier(model, request.path_params.get("version"))
+    facts_of(request).of(classifier)
+    return classifier
 
 
 NamedClassifier = Annotated[Classifier, Depends(named_classifier)]

@@ -12,28 +12,35 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from fastapi import FastAPI, Request
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.api.classification import encoded, prepared, ranked
-from service.api.classify import CLASSIFY_ROUTES, SMALL_BYTES, SMALL_IMAGE, ClassifyQuery, timing
-from service.api.guards import NOSNIFF, identity
+from service.api.classify import CLASSIFY_ROUTES, SMALL_BYTES, SMALL_IMAGE, ClassifyQuery
+from service.api.connection_problems import wording
+from service.api.entrance import REFUSED, Admission, Entrance, admit
+from service.api.facts import Facts, Stages
+from service.api.guards import DATA_ONLY, SECURITY, identity
+from service.api.ledger import CLIENT_CLOSED_REQUEST, Ledger
 from service.api.multipart import plain_uploads
 from service.api.problems import refusal
 from service.api.uploads import Upload
 from service.arrays import NetworkInput
+from service.connections.bounds import Bounds
+from service.connections.crowd import Crowd
+from service.connections.protocol import GuardedProtocol, header_lines
 from service.engine.classifier import Classifier
-from service.errors import FoveaError, OverloadedError
+from service.errors import FoveaError
 
 if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from service.api.dependencies import Services
-    from service.api.http_counts import HttpCounts
 
 _TARGET = re.compile(
     rb"/v1/models/([A-Za-z0-9._-]{1,64})(?:/versions/([0-9]{1,9}))?/classify(?:\?top=([1-9][0-9]{0,3}))?"
@@ -44,8 +51,11 @@ _MAX_BODY_BYTES = _MAX_IMAGES * SMALL_BYTES
 # Handing work to threads and back costs a request 0.3 ms and more (2 cores). Here nothing else is answered meanwhile,
 # so an image must be quick, and a request few of them: 8 ms at most.
 _IMAGE_SECONDS = 0.0005
+_ANSWER = b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
 
 log = logging.getLogger("fovea")
+
+_OWN = header_lines((*SECURITY, DATA_ONLY))
 
 
 @dataclass(slots=True)
@@ -59,6 +69,10 @@ class _Asked:
     length: int
     request_id: str
     keep_alive: bool
+    authorization: bytes = b""
+    client: str | None = None
+    admission: Admission | None = None  # of a request that was asked for its token and its quota
+    classifier: Classifier | None = None  # once it is known
 
 
 @dataclass(slots=True)
@@ -67,10 +81,10 @@ class _Waiting:
 
     connection: "ExpressProtocol"
     asked: _Asked
+    facts: Facts
     body: bytes
     sent: Sequence[Upload]
     inputs: Sequence[NetworkInput]
-    arrived: float
     decoded: float
 
 
@@ -79,15 +93,23 @@ class Desk:
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
+        self.entrance: Entrance = app.state.entrance
+        self.ledger: Ledger = app.state.ledger
+        self.is_shared = bool(app.state.settings.cors_origins)
         self._waiting: dict[Classifier, list[_Waiting]] = {}
 
-    def refuses(self, asked: _Asked) -> OverloadedError | None:
+    def refuses(self, asked: _Asked) -> FoveaError | None:
         """Why the request is refused whatever its body holds; None where that is still to be seen."""
+        if self.entrance.asks and asked.length <= _MAX_BODY_BYTES:
+            admission = asked.admission = self.entrance.admission(asked.client, asked.authorization)
+            if admission.error is not None:
+                return admission.error
         services: Services = self.app.state.services
         try:
             classifier = services.registry.classifier(asked.model, asked.version)
         except FoveaError:
             return None
+        asked.classifier = classifier
         if _is_small(classifier) or asked.length > services.settings.max_body_bytes:
             return None
         return services.scheduler.refusal(classifier, services.settings.request_timeout_seconds)
@@ -107,9 +129,14 @@ class Desk:
         inputs = _inputs(classifier, sent) if _is_small(classifier) else None
         if inputs is None:
             return False
+        decoded = time.monotonic()
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.clear)
-        one = _Waiting(connection, asked, body, sent, inputs, arrived, time.monotonic())
+        asked.classifier = classifier
+        facts = _facts(asked, arrived, len(body))
+        if self.ledger.tracing is not None:
+            self.ledger.tracing.began(facts, connection.headers)
+        one = _Waiting(connection, asked, facts, body, sent, inputs, decoded)
         self._waiting.setdefault(classifier, []).append(one)
         return True
 
@@ -143,32 +170,44 @@ class Desk:
             return
         lane, statistics = (classifier.name, classifier.version), scheduler.statistics
         for one in batch:
-            statistics.decoded(lane, one.decoded - one.arrived)
+            statistics.decoded(lane, one.decoded - one.facts.began)
         queued = [began - one.decoded for one in batch]
         images = sum(piece.count for piece in pieces)
         statistics.answered(lane, images, queued, ended - began)
+        if self.ledger.tracing is not None:
+            self.ledger.tracing.ran([one.facts.trace for one in batch], classifier, images, began, ended)
         results = iter(ranked(classifier, pieces, max(one.asked.top for one in batch)))
         for one in batch:
             own = [{"predictions": next(results)["predictions"][: one.asked.top]} for _ in one.inputs]
             answer = encoded(classifier, one.sent, one.inputs, own)
-            self.count(one.asked, 200, one.arrived)
-            one.connection.answers(one.asked, answer, timing(one.arrived, one.decoded, began, ended))
+            one.facts.stages = Stages(one.facts.began, one.decoded, began, ended)
+            one.connection.answers(one, answer)
         if services.sampler is not None:
             services.sampler.offer(classifier, (image for one in batch for image in one.inputs))
 
-    def count(self, asked: _Asked, status: int, arrived: float) -> None:
-        counts: HttpCounts = self.app.state.http_counts
-        counts.began()
-        counts.answered("POST", CLASSIFY_ROUTES[asked.version is not None], status, time.monotonic() - arrived)
+    def report(self, facts: Facts) -> None:
+        """One request, before its client sees the answer. It was never in flight: nothing else was done meanwhile."""
+        self.ledger.began()
+        self.ledger.answered(facts)
 
 
-class ExpressProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, which brings what it can to the desk first. Never two requests of one connection."""
+def _facts(asked: _Asked, began: float, received: int) -> Facts:
+    facts = Facts(asked.request_id, "POST", asked.client, began, bytes_in=received)
+    facts.route = CLASSIFY_ROUTES[asked.version is not None]
+    if asked.admission is not None:
+        facts.token = asked.admission.token
+    if asked.classifier is not None:
+        facts.of(asked.classifier)
+    return facts
+
+
+class ExpressProtocol(GuardedProtocol):
+    """The guarded protocol, which brings what it can to the desk first. Never two requests of one connection."""
 
     desk: ClassVar[Desk]
     _reading: _Asked | None = None
     _chunks: list[bytes]
-    _refusing: tuple[_Asked, OverloadedError] | None = None
+    _refusing: tuple[_Asked, FoveaError] | None = None
     _is_waiting = False
 
     def on_message_begin(self) -> None:
@@ -179,6 +218,8 @@ class ExpressProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         asked = self._asked() if self._is_free() else None
         refused = self.desk.refuses(asked) if asked else None
+        if asked and asked.admission:
+            admit(self.scope["state"], asked.admission)
         self._refusing = (asked, refused) if asked and refused else None
         self._reading = asked if asked and not refused and asked.length <= _MAX_BODY_BYTES else None
         self._chunks = []
@@ -204,6 +245,19 @@ class ExpressProtocol(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
+    def hand_over(self) -> None:
+        while self._is_waiting:
+            self.desk.clear()
+        if self._reading or self._refusing:
+            self._reading = self._refusing = None
+            super().on_headers_complete()
+            super().on_body(b"".join(self._chunks))
+
+    def last_answer(self) -> None:
+        if self._reading:
+            self._reading.keep_alive = False
+        super().last_answer()
+
     def shutdown(self) -> None:
         while self._is_waiting:
             self.desk.clear()
@@ -219,32 +273,32 @@ class ExpressProtocol(HttpToolsProtocol):
         super().on_body(body)
         super().on_message_complete()
 
-    def answers(self, asked: _Asked, body: bytes, timing: str) -> None:
-        """Sends the answer and gets ready for the next request."""
+    def answers(self, one: _Waiting, body: bytes) -> None:
+        """Sends the answer, reports it first, and gets ready for the next request."""
         self._is_waiting = False
-        length = str(len(body)).encode()
-        headers = [
-            (b"server-timing", timing.encode()),
-            (b"content-length", length),
-            (b"content-type", b"application/json"),
-        ]
-        self._send(asked, 200, headers, body)
+        assert one.facts.stages is not None  # noqa: S101 - it was run
+        timing = one.facts.stages.server_timing.encode()
+        self._send(one.asked, one.facts, 200, _ANSWER % (timing, len(body)), body)
 
-    def _refuses(self, asked: _Asked, error: OverloadedError) -> None:
+    def _refuses(self, asked: _Asked, error: FoveaError) -> None:
         path = self.url.partition(b"?")[0].decode()
         state = {"request_id": asked.request_id}
         scope = {**self.scope, "app": self.desk.app, "path": path, "query_string": b"", "state": state}
-        answer = refusal(Request(scope), error)
-        self.desk.count(asked, answer.status_code, time.monotonic())
-        self._send(asked, answer.status_code, answer.raw_headers, bytes(answer.body))
+        answer, facts = refusal(Request(scope), error), _facts(asked, time.monotonic(), asked.length)
+        facts.code = error.code
+        if asked.admission and error is asked.admission.error:
+            facts.route = REFUSED
+        self._send(asked, facts, answer.status_code, header_lines(answer.raw_headers), bytes(answer.body))
 
-    def _send(self, asked: _Asked, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        if self.transport.is_closing():
+    def _send(self, asked: _Asked, facts: Facts, status: int, headers: bytes, body: bytes) -> None:
+        is_gone = self.transport.is_closing()
+        facts.status, facts.bytes_out = (CLIENT_CLOSED_REQUEST, 0) if is_gone else (status, len(body))
+        self.desk.report(facts)
+        if is_gone:
             return
-        own = (b"x-request-id", asked.request_id.encode()), NOSNIFF
-        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers, *own)]
-        end = b"\r\n" if asked.keep_alive else b"connection: close\r\n\r\n"
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, end, body]))
+        limits = header_lines(asked.admission.headers) if asked.admission else b""
+        own = b"x-request-id: %b\r\n" % asked.request_id.encode()
+        self.write_answer(status, b"".join([headers, limits, own, _OWN]), body, keep_alive=asked.keep_alive)
         if not asked.keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -268,6 +322,8 @@ class ExpressProtocol(HttpToolsProtocol):
             return None
         if not length.isdigit() or content_type[:16].lower() == b"application/json":
             return None
+        if self.desk.is_shared and b"origin" in headers:
+            return None
         return _Asked(
             target[1].decode(),
             target[2].decode() if target[2] else None,
@@ -275,13 +331,25 @@ class ExpressProtocol(HttpToolsProtocol):
             content_type,
             int(length[:18]),
             identity(headers.get(b"x-request-id", b"").decode("latin-1")),
-            self.parser.should_keep_alive(),
+            self.parser.should_keep_alive() and not self.crowd.draining.active,
+            headers.get(b"authorization", b""),
+            self._address(headers),
         )
 
+    def _address(self, headers: dict[bytes, bytes]) -> str | None:
+        """Whose request it is; None where another worker asks."""
+        if self.client is None:
+            return None
+        proxies, peer = self.desk.entrance.proxies, self.client[0]
+        if not proxies.trusts(peer):
+            return peer
+        return proxies.client(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1"))
 
-def express_protocol(app: FastAPI) -> type[HttpToolsProtocol]:
-    """Uvicorn's HTTP protocol with the express door in front of `app`: give it to `uvicorn.Config` as `http`."""
-    return type("Express", (ExpressProtocol,), {"desk": Desk(app)})
+
+def express_protocol(app: FastAPI, bounds: Bounds | None = None) -> type[ExpressProtocol]:
+    """HTTP within bounds, with the express door in front of `app`: give it to `uvicorn.Config` as `http`."""
+    crowd = Crowd(bounds or Bounds(), app.state.draining, wording(app))
+    return type("Express", (ExpressProtocol,), {"desk": Desk(app), "crowd": crowd})
 
 
 def _is_small(classifier: Classifier) -> bool:

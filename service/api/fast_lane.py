@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.classify import CLASSIFY_ROUTES, ClassifyQuery, classified
 from service.api.dependencies import Services
-from service.api.http_counts import ROUTE
+from service.api.facts import Facts, Stages
+from service.api.ledger import ROUTE
 from service.api.multipart import plain_uploads
 from service.api.problems import domain_error
 from service.api.uploads import Upload
@@ -51,11 +52,11 @@ class FastLane:
             if body is None or not sent or len(sent) > _services(scope).settings.max_images:
                 await self._app(scope, _replayed(body), send)
                 return
-            answer, timing = await _answer(asked, sent, _services(scope))
+            answer, stages = await _answer(asked, sent, _services(scope), scope["state"]["facts"])
         except FoveaError as error:
             await (await domain_error(Request(scope), error))(scope, receive, send)
             return
-        await _send(send, answer, timing)
+        await _send(send, answer, stages.server_timing)
 
 
 def _asked(scope: Scope) -> _Asked | None:
@@ -100,9 +101,10 @@ def _replayed(body: bytes | None) -> Receive:
     return receive
 
 
-async def _answer(asked: _Asked, sent: list[Upload], services: Services) -> tuple[bytes, str]:
+async def _answer(asked: _Asked, sent: list[Upload], services: Services, facts: Facts) -> tuple[bytes, Stages]:
     classifier = services.registry.classifier(asked.model, asked.version)
-    return await classified(sent, services, classifier, asked.top)
+    facts.of(classifier)
+    return await classified(sent, services, classifier, asked.top, facts)
 
 
 async def _send(send: Send, answer: bytes, timing: str) -> None:

@@ -17,6 +17,7 @@ from service import __version__
 from service.api import health, protocol_models, protocol_repository
 from service.api.classify import image_limits
 from service.api.dependencies import AllServices, ModelName, NamedClassifier, Services
+from service.api.facts import Stages, facts_of
 from service.api.protocol_answer import Wishes, check_size, packed, wishes
 from service.api.protocol_compression import compressed, decompressed
 from service.api.protocol_inputs import Prepared, prepared
@@ -25,6 +26,7 @@ from service.arrays import Scores
 from service.engine.classifier import Classifier
 from service.engine.devices import RUNTIME_ERRORS
 from service.engine.registry import Slot
+from service.engine.request import Request as Admitted
 from service.errors import (
     InvalidParameterError,
     InvalidTensorError,
@@ -51,9 +53,9 @@ _FEW = 4096  # scores that are packed in less time than a thread takes to start 
 
 
 @router.get("")
-async def server(services: AllServices) -> dict[str, Any]:
+async def server(request: Request) -> dict[str, Any]:
     """What is advertised works: without a token nobody can unload, and `model_repository` is the index."""
-    managed = services.settings.management_token is not None
+    managed = request.app.state.entrance.tokens.wanted("management")
     return {
         "name": "fovea",
         "version": __version__,
@@ -62,13 +64,16 @@ async def server(services: AllServices) -> dict[str, Any]:
 
 
 @router.get("/health/live")
-async def live() -> dict[str, bool]:
-    return {"live": True}
+async def live(services: AllServices, response: Response) -> dict[str, bool]:
+    return {"live": (await health.live(services, response)).status == "live"}
 
 
 @router.get("/health/ready")
 async def ready(services: AllServices, response: Response) -> dict[str, bool]:
-    return {"ready": (await health.ready(services, response)).status == "ready"}
+    is_ready = health.readiness(services).status == "ready"
+    if not is_ready:
+        response.status_code = 503
+    return {"ready": is_ready}
 
 
 @router.get("/models")
@@ -121,8 +126,11 @@ async def infer(request: Request, services: AllServices, classifier: NamedClassi
         raise NotAClassifierError(classifier.name)
     body, began = await request.body(), time.monotonic()
     asked = await services.run(services.decoders, lambda: _asked(body, request.headers, services, classifier))
-    services.scheduler.statistics.decoded((classifier.name, classifier.version), time.monotonic() - began)
-    scores = await _scores(asked, services, classifier)
+    decoded = time.monotonic()
+    services.scheduler.statistics.decoded((classifier.name, classifier.version), decoded - began)
+    facts = facts_of(request)
+    place, scores = await _scores(asked, services, classifier, facts.trace)
+    facts.stages = Stages(began, decoded, place.started, time.monotonic())
     if services.sampler is not None:
         services.sampler.offer(classifier, asked.input.batch)
 
@@ -152,12 +160,12 @@ def _asked(body: bytes, headers: Headers, services: Services, classifier: Classi
     return _Asked(found.request, sent, wished)
 
 
-async def _scores(asked: _Asked, services: Services, classifier: Classifier) -> Scores:
+async def _scores(asked: _Asked, services: Services, classifier: Classifier, trace: object) -> tuple[Admitted, Scores]:
     """Through the scheduler. What a client's own tensor does to the network is the client's error, not ours."""
     sent, seconds = asked.input, _seconds(asked.request, services.settings.request_timeout_seconds)
     try:
-        answer = await services.scheduler.answered(services.scheduler.submit(classifier, sent.batch, seconds))
-        scores = answer.scores()
+        place = services.scheduler.submit(classifier, sent.batch, seconds, trace)
+        scores = (await services.scheduler.answered(place)).scores()
     except _OF_THE_INPUT as error:
         if not sent.by_client:
             raise
@@ -165,7 +173,7 @@ async def _scores(asked: _Asked, services: Services, classifier: Classifier) -> 
         raise _unusable(f"the network {what}", sent.batch) from error
     if scores.shape[1] != len(classifier.file.metadata.class_names):
         raise _unusable("the network gives several scores per class for", sent.batch)
-    return scores
+    return place, scores
 
 
 def _unusable(what: str, batch: np.ndarray) -> InvalidTensorError:

@@ -12,12 +12,14 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 
 from service.arrays import NetworkInput
 from service.engine.classifier import Classifier
 from service.engine.model_file import ModelFile
+from service.engine.statistics import Statistics
 from service.errors import FoveaError
-from service.inspection.live.live_statistics import Seen, look
+from service.inspection.live.live_statistics import Seen, layers_drifted, look
 from service.inspection.live.running_statistics import Activations, merged_layers
 
 MOST_WAITING = 64  # images
@@ -26,6 +28,8 @@ _TOGETHER = 8  # images of one question to the inspector
 # The inspector answers people too: they wait this much longer at most, or for one image on a large network.
 _SECONDS = 0.25
 _VERSIONS = 32  # whose figures are kept
+_LAYERS = 64  # of a version, whose drift is counted: each is a label of /metrics
+_JUDGE_SECONDS = 5.0  # between two looks at the drift of what was seen meanwhile
 
 Ask = Callable[..., Awaitable[dict[str, Activations]]]
 Key = tuple[str, int, str]  # name, version and checksum: a new file begins anew
@@ -43,9 +47,14 @@ class _Sampled:
 class Sampler:
     """Used by the event loop's thread only."""
 
-    def __init__(self, share: float) -> None:
+    def __init__(
+        self, share: float, statistics: Statistics | None = None, judge_seconds: float = _JUDGE_SECONDS
+    ) -> None:
         """`share` of the images, above 0 and at most 1."""
         self.share = share
+        self._statistics = statistics or Statistics()
+        self._judge_seconds = judge_seconds
+        self._to_judge: dict[Key, ModelFile] = {}
         self._waiting: deque[_Sampled] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
@@ -73,10 +82,12 @@ class Sampler:
                 self._failed(key, len(images), error)
                 continue
             self._looked(key, len(images), layers)
+            self._judge_soon(key, file)
 
     def _take(self, classifier: Classifier, image: NetworkInput) -> None:
         key = _key(classifier)
         if key not in self._seen:
+            self._statistics.judged(key[:2], {})
             self._seen[key] = Seen(key[-1], since=datetime.now(UTC).isoformat(timespec="seconds"))
             while len(self._seen) > _VERSIONS:
                 self._seen.popitem(last=False)
@@ -99,9 +110,23 @@ class Sampler:
             self._filled.clear()
         return first.key, first.file, images
 
+    def _judge_soon(self, key: Key, file: ModelFile) -> None:
+        if not self._to_judge:
+            asyncio.get_running_loop().call_later(self._judge_seconds, self._judge)
+        self._to_judge[key] = file
+
+    def _judge(self) -> None:
+        """Counts the drift of the versions that were looked at since the last time."""
+        files, self._to_judge = self._to_judge, {}
+        for key, file in files.items():
+            report, seen = file.metadata.layer_statistics, self._seen.get(key)
+            if report is not None and seen is not None:
+                drifted = layers_drifted(seen, report)
+                self._statistics.judged(key[:2], dict(islice(drifted.items(), _LAYERS)))
+
     def _looked(self, key: Key, count: int, layers: dict[str, Activations]) -> None:
         looked_at = max((layer.images for layer in layers.values()), default=0)
-        self._change(key, layers=layers, dropped=count - looked_at)
+        self._change(key, layers=layers, seen=looked_at, dropped=count - looked_at)
 
     def _failed(self, key: Key, count: int, error: Exception) -> None:
         problem = str(error) if isinstance(error, FoveaError) else "the inspector failed, see the log"
@@ -114,11 +139,13 @@ class Sampler:
         self,
         key: Key,
         *,
+        seen: int = 0,
         dropped: int = 0,
         failed: int = 0,
         problem: str | None = None,
         layers: dict[str, Activations] | None = None,
     ) -> None:
+        self._statistics.sampled(key[:2], {"seen": seen, "dropped": dropped, "failed": failed})
         known = self._seen.get(key)
         if known is None:  # forgotten meanwhile, for versions that came later
             return

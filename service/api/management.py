@@ -1,37 +1,41 @@
-"""POST load, unload and reload: what is loaded, changed over HTTP. Off unless a token switches it on.
+"""POST load, unload and reload: what is loaded, changed over HTTP. Off unless tokens for it switch it on.
 
 No request names a path or sends a file: only what lies in the repository can be loaded.
 """
 
 import asyncio
-import hmac
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api import models
 from service.api.dependencies import AllServices, ModelName, Services, named_version
+from service.api.facts import facts_of
 from service.api.openapi import problems
 from service.api.schemas import ModelDescription, ModelList
 from service.engine.watching import Watcher
-from service.errors import InvalidTokenError, ManagementOffError, ModelUnavailableError
+from service.errors import InvalidTokenError, ManagementOffError, ModelUnavailableError, TokenRoleError
 
-_BEARER = HTTPBearer(auto_error=False, description="the value of FOVEA_MANAGEMENT_TOKEN")
+if TYPE_CHECKING:
+    from service.access.tokens import Tokens
+
+_BEARER = HTTPBearer(auto_error=False, description="one of FOVEA_MANAGEMENT_TOKENS")
 
 
-async def authorized(
-    services: AllServices, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
-) -> None:
-    """Raises ManagementOffError where no token is set and InvalidTokenError where another one was sent."""
-    token = services.settings.management_token
-    if token is None:
+async def authorized(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
+    """Raises ManagementOffError without any token set, InvalidTokenError and TokenRoleError by what was sent."""
+    tokens: Tokens = request.app.state.entrance.tokens
+    if not tokens.wanted("management"):
         raise ManagementOffError
-    # As bytes: text that is not ASCII cannot be compared in constant time.
-    if sent is None or not hmac.compare_digest(sent.credentials.encode(), token.get_secret_value().encode()):
+    holder = tokens.holder(sent.credentials.encode()) if sent else None
+    if holder is None:
         raise InvalidTokenError(sent=sent is not None)
+    facts_of(request).token = holder.name
+    if holder.role != "management":
+        raise TokenRoleError
 
 
 async def watcher_of(request: Request, services: AllServices) -> Watcher:
@@ -54,9 +58,9 @@ Version = Annotated[str, Depends(named_version)]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    described = problems(404, 422, 503)
-    refused = {401: "the token is missing or wrong", 403: "switched off: no token is set"}
-    described |= {status: {**described[503], "description": meaning} for status, meaning in refused.items()}
+    described = problems(401, 404, 422, 503)
+    off = "switched off: no token is set; or the token is for inference"
+    described[403] = {**described[503], "description": off}
     described[422] = {**described[422], "description": "the version's file cannot be loaded"}
     return {status: described[status] for status in (401, 403, 503, *statuses)}
 

@@ -51,7 +51,11 @@ async def metrics(request: Request, services: AllServices) -> Response:
     Counts all worker processes together. Prometheus' text format, or OpenMetrics where `Accept` asks for it.
     """
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    text = await asyncio.to_thread(encode, Exposition(services, request.app.state.http_counts))
+    statistics, http = services.scheduler.statistics, request.app.state.ledger.counts
+    if (gather := request.app.state.gather_cells) is not None:
+        cells = await gather()
+        statistics, http = Statistics(cells), HttpCounts(cells)
+    text = await asyncio.to_thread(encode, Exposition(services, statistics, http))
     return Response(text, headers={"Content-Type": content_type})
 
 
@@ -60,16 +64,17 @@ class Exposition:
     """All metrics of one application, as the library's encoders read them. In no registry: nothing can collide."""
 
     services: Services
+    statistics: Statistics
     http: HttpCounts
 
     def collect(self) -> Iterator[Metric]:
-        statistics = self.services.scheduler.statistics
-        yield from _service(self.services, statistics)
+        yield from _service(self.services, self.statistics)
         yield from _http(self.http)
-        lanes = _labelled(statistics.all())
+        lanes = _labelled(self.statistics.all())
         yield from _lanes(lanes)
         yield _ready(lanes, self.services.registry.all_slots())
-        yield from _loads(statistics.loads())
+        yield from _loads(self.statistics.loads())
+        yield from _live(self.statistics)
 
 
 def _service(services: Services, statistics: Statistics) -> Iterator[Metric]:
@@ -174,6 +179,26 @@ def _loads(loads: Mapping[tuple[str, bool], Total]) -> Iterator[Metric]:
         ("model", "result"),
         by_result.items(),
     )
+
+
+def _live(statistics: Statistics) -> Iterator[Metric]:
+    """Of a sample of production's images, where there is one."""
+    images = sorted((lane, counts) for lane, counts in statistics.live().items() if isinstance(lane, tuple))
+    yield _counter(
+        "fovea_live_images",
+        "Sampled images for live statistics: looked at, let go because others waited, or failed.",
+        (*_LANE, "result"),
+        (((name, str(of), result), count) for (name, of), counts in images for result, count in counts.items()),
+    )
+    gauge = GaugeMetricFamily(
+        "fovea_live_layer_drifted",
+        "Workers whose sampled images have drifted from training in this layer; none before it can be told.",
+        labels=(*_LANE, "layer"),
+    )
+    for (lane, layer), workers in statistics.drifted().items():
+        if isinstance(lane, tuple):
+            gauge.add_metric((lane[0], str(lane[1]), layer), workers)
+    yield gauge
 
 
 def _labelled(lanes: Mapping[Hashable, Figures]) -> dict[Labels, Figures]:

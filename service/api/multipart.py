@@ -1,6 +1,6 @@
 """The files of a multipart body that is wholly in memory, where it is as plain as every client writes it.
 
-Strict on purpose: whatever is unusual gives None, and the framework's parser, four times as slow, decides.
+Strict on purpose: whatever is unusual gives None, and `form` decides.
 """
 
 import re
@@ -9,7 +9,8 @@ from service.api.uploads import Upload
 
 _BOUNDARY = re.compile(rb'multipart/form-data; ?boundary="?([A-Za-z0-9\'()+_,./:=?-]{1,70})"?', re.IGNORECASE)
 _FILE = re.compile(
-    rb'content-disposition: form-data; name="[^"\\%\r\n]*"; filename="([^"\\%\r\n]*)"(?:\r\ncontent-type: [^\r\n]*)?',
+    rb'content-disposition: form-data; name="[^"\\%\r\n]{0,256}"; filename="([^"\\%\r\n]{0,1024})"'
+    rb"(?:\r\ncontent-type: [^\r\n]{0,256})?",
     re.IGNORECASE,
 )
 

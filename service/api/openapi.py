@@ -10,10 +10,13 @@ from service.api.uploads import EncodedImages
 _BINARY = {"type": "string", "format": "binary"}
 
 _MEANING = {
+    400: "the body cannot be read: not the JSON or the multipart that it says it is",
+    401: "the token is missing or wrong",
     404: "unknown model, version or layer",
     413: "the body or the answer is too large",
     415: "not an image of a supported format",
-    422: "a value, an image or the body cannot be used",
+    422: "a parameter, a value in the body or an image cannot be used",
+    429: "more requests than the client's quota; see Retry-After",
     503: "overloaded, or the model is not ready; see Retry-After",
     504: "no answer in time",
 }

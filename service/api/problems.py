@@ -3,8 +3,9 @@
 Under /v2 the same errors take that protocol's own form.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service import errors
+from service.api.guards import secured
+from service.api.ledger import CLIENT_CLOSED_REQUEST
 from service.api.protocol_problems import WHAT_THERE_IS, is_protocol, protocol_problem
 from service.api.schemas import Problem
 from service.errors import FoveaError, shown
@@ -24,8 +27,14 @@ _STATUS: tuple[tuple[type[FoveaError], int], ...] = (
     (errors.UnsupportedImageError, 415),
     (errors.UnsupportedEncodingError, 415),
     (errors.InvalidTokenError, 401),
+    (errors.TokenRoleError, 403),
     (errors.SwitchedOffError, 403),
+    (errors.MalformedRequestError, 400),
     (errors.MalformedBodyError, 400),
+    (errors.QuotaExceededError, 429),
+    (errors.TooSlowError, 408),
+    (errors.TargetTooLongError, 414),
+    (errors.HeadTooLargeError, 431),
     (errors.InvalidInputError, 422),
     (errors.ModelFileError, 422),
     (errors.PeerFailedError, 503),
@@ -33,7 +42,6 @@ _STATUS: tuple[tuple[type[FoveaError], int], ...] = (
     (errors.ModelUnavailableError, 503),
     (errors.DeadlineExceededError, 504),
 )
-_CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number, for the log
 
 
 def status_of(error: FoveaError) -> int:
@@ -48,7 +56,7 @@ async def domain_error(request: Request, error: Exception) -> Response:
 def refusal(request: Request, error: FoveaError) -> Response:
     """The answer that an error of ours becomes, with the headers that belong to it."""
     answer = problem(request, status_of(error), error.code, error.detail, error.remedy)
-    if isinstance(error, errors.OverloadedError):
+    if isinstance(error, errors.OverloadedError | errors.QuotaExceededError):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, errors.InvalidTokenError):
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -64,6 +72,8 @@ def refusal(request: Request, error: FoveaError) -> Response:
 async def invalid_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return refusal(request, _no_json(str(first["ctx"]["error"])))
     name = _place(first["loc"][1:], error.body) or "request"
     unknown = first["type"] == "extra_forbidden"
     reason = first["msg"].removeprefix("Value error, ")
@@ -91,6 +101,8 @@ def _place(path: Sequence[str | int], sent: object) -> str:
 async def http_error(request: Request, error: Exception) -> Response:
     """Routes that do not exist, methods that a route does not have."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if error.__cause__ is not None:
+        return await _body_not_read(request, error.__cause__)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     detail = f"{request.method} {shown(request.url.path)}: {HTTPStatus(error.status_code).phrase}"
     remedy = WHAT_THERE_IS if is_protocol(request.scope) else "see /docs for what there is"
@@ -99,20 +111,33 @@ async def http_error(request: Request, error: Exception) -> Response:
     return answer
 
 
+async def _body_not_read(request: Request, cause: BaseException) -> Response:
+    """FastAPI makes a 400 of whatever happens while it reads a JSON body."""
+    if isinstance(cause, ClientDisconnect):
+        return await client_left(request, cause)
+    return refusal(request, cause if isinstance(cause, FoveaError) else _no_json(type(cause).__name__))
+
+
+def _no_json(reason: str) -> errors.MalformedBodyError:
+    return errors.MalformedBodyError(f"the JSON body cannot be read: {shown(reason, 120)}", "send one JSON object")
+
+
 async def unexpected_error(request: Request, _error: Exception) -> Response:
     """A defect of ours. The log has the traceback under the request id; the client sees none of it."""
     answer = problem(request, 500, "internal_error", "the service failed", "report it with the request_id")
-    answer.headers["X-Request-ID"] = _request_id(request)
+    answer.raw_headers[:] = secured(answer.raw_headers, _request_id(request))  # made outside of what adds them
     return answer
 
 
 async def client_left(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it
 
 
 def problem(request: Request, status: int, code: str, detail: str, remedy: str) -> JSONResponse:
-    """One error as an answer, counted by its code."""
-    request.app.state.http_counts.refused(code)
+    """One error as an answer, counted and logged by its code."""
+    request.app.state.ledger.counts.refused(code)
+    if facts := getattr(request.state, "facts", None):
+        facts.code = code
     if is_protocol(request.scope):
         return protocol_problem(status, detail, remedy)
     body = Problem(
@@ -133,7 +158,7 @@ def _request_id(request: Request) -> str:
     return str(getattr(request.state, "request_id", ""))
 
 
-EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     FoveaError: domain_error,
     RequestValidationError: invalid_parameter,
     HTTPException: http_error,

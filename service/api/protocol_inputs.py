@@ -99,7 +99,7 @@ def _files(tensor: SentTensor, request: InferRequest, binary: memoryview, max_im
     if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in ([], [1]):
         raise InvalidTensorError(f"BYTES input has shape {shown(tensor.shape)}", "send N images as shape [N]")
     if tensor.shape[0] > max_images:
-        raise TooManyImagesError(tensor.shape[0], max_images)
+        raise TooManyImagesError(max_images)
     found: list[bytes] = array_of(tensor, binary).ravel().tolist()
     content_type = {**request.parameters, **tensor.parameters}.get("content_type")
     return [_from_base64(text) for text in found] if tensor.data is not None or content_type == "base64" else found

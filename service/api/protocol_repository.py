@@ -1,4 +1,4 @@
-"""The repository extension of the Open Inference Protocol V2: the index, and load and unload for who has the token.
+"""The repository extension of the Open Inference Protocol V2: the index, and load and unload for who has a token.
 
 Only what lies in the repository can be loaded: no request brings a file, a configuration or a path.
 """

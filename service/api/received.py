@@ -22,7 +22,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     response_model=Received,
     responses={
         200: {"content": {"image/png": _BINARY, "application/octet-stream": _BINARY}},
-        **problems(404, 413, 415, 422, 503, 504),
+        **problems(400, 404, 413, 415, 422, 503, 504),
     },
     openapi_extra=IMAGE_BODY,
 )

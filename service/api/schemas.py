@@ -113,5 +113,5 @@ class ModelList(Answer):
 
 
 class Health(Answer):
-    status: Literal["live", "ready", "not ready"]
+    status: Literal["live", "not live", "ready", "not ready"]
     reasons: list[str] = Field(default=[], description="what is missing, or what was refused while the rest serves")

@@ -20,7 +20,7 @@ router = APIRouter(tags=["inspect"])
     response_model=Shift,
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **problems(404, 413, 415, 422, 503, 504),
+        **problems(400, 404, 413, 415, 422, 503, 504),
     },
     openapi_extra=IMAGE_BODY,
 )

@@ -18,7 +18,7 @@ router = APIRouter(tags=["inspect"])
     "/layers/{layer}/unit",
     summary="One value of a layer, re-derived",
     response_model=Unit,
-    responses=problems(404, 413, 415, 422, 503, 504),
+    responses=problems(400, 404, 413, 415, 422, 503, 504),
     openapi_extra=IMAGE_BODY,
 )
 async def unit_of_layer(

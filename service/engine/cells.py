@@ -74,6 +74,22 @@ class Cells:
             for cell in range(place.start, place.start + NOW):
                 self._cells[cell] = 0.0
 
+    def counted(self) -> bytes:
+        """All that this process counted, as it is now: for `together`, or for `go_on` in another process."""
+        with self.lock:
+            (used,) = struct.unpack_from("=Q", self._bytes, self._base)
+            return bytes(self._bytes[self._base : self._base + max(used, _HEAD)])
+
+    def go_on(self, counted: bytes) -> None:
+        """Counts on where another process stopped that had memory of its own. To be called before anything counts."""
+        self.fill(self._part, counted)
+        self.become(self._part)
+
+    def fill(self, part: int, counted: bytes) -> None:
+        """Puts what another process counted into `part`, in which nobody counts."""
+        self._bytes[part * self._part_bytes : part * self._part_bytes + len(counted)] = counted
+        self._places[part] = []
+
     def table(self, kind: str, cells: int) -> "Table":
         """For the records of one kind that this process writes, each with `cells` doubles after its first `NOW`."""
         table = Table(self, kind, NOW + cells)
@@ -144,6 +160,17 @@ class Cells:
             log.warning("%d bytes hold no more counters: what is new from now on is not counted", self._part_bytes)
         self._full = True
         return memoryview(bytearray(cells * _CELL)).cast("d")
+
+
+def together(living: Sequence[bytes], ended: Sequence[bytes] = ()) -> Cells:
+    """Cells to be read, of what processes without common memory counted; of the `ended` without what was so then."""
+    parts = [*living, *ended]
+    cells = Cells(len(parts), max(map(len, parts)))
+    for part, counted in enumerate(parts):
+        cells.fill(part, counted)
+    for part in range(len(living), len(parts)):
+        cells.release(part)
+    return cells
 
 
 class Table(dict[Hashable, Record]):

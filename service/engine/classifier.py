@@ -17,7 +17,14 @@ from service.engine.network_interface import Activation
 from service.engine.probabilities import probabilities
 from service.engine.runner import Runner, runners
 from service.engine.turn import Turn
-from service.errors import ModelFileError, ModelOutputInvalidError, NotAClassifierError, SmokeTestError, shown
+from service.errors import (
+    ModelFileError,
+    ModelOutputInvalidError,
+    NotAClassifierError,
+    OutOfMemoryError,
+    SmokeTestError,
+    shown,
+)
 
 # A second session of a network holds its weights again, which has to be worth it.
 _WORTH_SECONDS = 0.002
@@ -118,6 +125,9 @@ def smoke_inputs(file: ModelFile) -> InputBatch:
     return np.stack([np.zeros_like(noise), noise * scale]).astype(preprocessing.dtype)
 
 
+_OF_THE_RUN: tuple[type[Exception], ...] = (OutOfMemoryError, *RUNTIME_ERRORS)
+
+
 def _smoke_tested(classifier: Classifier) -> Classifier:
     """The classifier after one run on each device; an output that is a distribution without Softmax is found here."""
     try:
@@ -126,7 +136,7 @@ def _smoke_tested(classifier: Classifier) -> Classifier:
         raise SmokeTestError(
             f"a test image gives {error.what}", "export it with finite weights and one row of scores per image"
         ) from error
-    except RUNTIME_ERRORS as error:
+    except _OF_THE_RUN as error:
         raise SmokeTestError(f"a test image cannot be run: {_reason(error)}", "check the input's size") from error
     if classifier.activation is None and answers[0] is not None and _is_distribution(answers[0]):
         return replace(classifier, activation="softmax")

@@ -26,6 +26,7 @@ class Costs:
         self._seconds = dict(sorted(seconds.items()))
         self._sizes = list(self._seconds)
         self._pace = self._least = min(value / size for size, value in self._seconds.items())
+        self._learnt: frozenset[int] = frozenset()
         self.padded = padded
 
     @property
@@ -66,14 +67,27 @@ class Costs:
         return max(least, min(size for size, rate in rates.items() if rate >= _AS_GOOD * best))
 
     def learn(self, images: int, seconds: float) -> None:
-        """Moves the table a little towards what a run of `images` just took."""
+        """Moves the table a little towards what a run of `images` just took.
+
+        Sizes of which no run has told yet move along: else a busy machine would make them look ever better than those
+        that do run, until one is chosen that is too large for any deadline.
+        """
         size = min(self.run_size(images), self.largest)
         ratio = min(seconds / self._of_one_run(size), _OUTLIER)
         factor = 1 + _WEIGHT_OF_ONE_RUN * (ratio - 1)
         self._least = min(self._least, seconds / images)
         self._pace += _WEIGHT_OF_ONE_RUN * (min(seconds / images, _OUTLIER * self._pace) - self._pace)
         touched = {self._above(size), self._below(size)}
-        self._seconds = {known: old * factor if known in touched else old for known, old in self._seconds.items()}
+        self._seconds = {
+            known: old * factor if known in touched or known not in self._learnt else old
+            for known, old in self._seconds.items()
+        }
+        self._learnt |= touched
+
+    def learn_at_least(self, images: int, seconds: float) -> None:
+        """A run of `images` was stopped after so long: that teaches something where it should have ended before."""
+        if seconds > self.seconds(images):
+            self.learn(images, seconds)
 
     def _goes_together(self, images: int) -> bool:
         if not self.padded:

@@ -157,7 +157,7 @@ def _require_openvino(wanted: Wanted, threads: int) -> None:
 
 
 def _unavailable(wanted: Wanted, missing: object, remedy: str) -> ProviderUnavailableError:
-    return ProviderUnavailableError(f"provider={wanted} cannot be used: {missing}", remedy)
+    return ProviderUnavailableError(f"FOVEA_PROVIDER={wanted} cannot be used: {missing}", remedy)
 
 
 def _version(package: str) -> str | None:

@@ -12,6 +12,7 @@ import onnx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.engine.layer_report import TrainingReport
+from service.engine.training_history import TrainingHistory
 from service.errors import InvalidMetadataError
 from service.images.preprocessing import Preprocessing
 
@@ -48,6 +49,7 @@ class Provenance(_Frozen):
     seed: int | None = None
     commit: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
+    settings: tuple[str, ...] = ()  # key=value, where they differ from the recipe of that name
     note: str | None = None
 
 
@@ -59,6 +61,7 @@ class ModelMetadata(_Frozen):
     layers: tuple[ManifestLayer, ...] = ()
     metrics: Metrics | None = None
     layer_statistics: TrainingReport | None = None
+    training_history: TrainingHistory | None = None
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     provenance: Provenance = Provenance(stage="foreign")
     assumed: tuple[str, ...] = ()
@@ -94,7 +97,7 @@ def stated_metadata(model: onnx.ModelProto) -> dict[str, object] | None:
     props.pop("sha256", None)
     try:
         return {key: json.loads(value) for key, value in props.items()}
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, lists in lists without end
         raise InvalidMetadataError(f"a fovea. field is not JSON: {error}", "export the file again") from error
 
 

@@ -19,7 +19,8 @@ State = Literal["loading", "ready", "unavailable", "unloaded"]
 class Slot:
     """One version: its state, and the classifier where it is ready.
 
-    `reason` says why it does not answer; of a ready version, why its new file was refused while the old one answers.
+    A ready one without a classifier is loaded on demand. `reason` says why it does not answer; of a ready version, why
+    its new file was refused while the old one answers.
     `sha256` is of the file that is loaded, or that was when it was unloaded.
     """
 

@@ -4,6 +4,7 @@ Two forms: `models/<name>/<version>/model.onnx`, and `models/<name>.onnx`, which
 `models/<name>/default` may hold the number of the version that answers where none is named.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,14 @@ def listing(folder: Path) -> Listing:
     return Listing(tuple(sorted(set(entries) - set(twins))), tuple(ignored))
 
 
+def readable_files(folder: Path) -> list[Path]:
+    """The model files there now; none where the folder cannot be read, which whoever follows it says."""
+    try:
+        return [entry.path for entry in listing(folder).entries]
+    except OSError:
+        return []
+
+
 def path_of(folder: Path, name: str, version: int) -> Path:
     """Where a version of a model belongs."""
     return folder / name / str(version) / FILE_NAME
@@ -99,9 +108,9 @@ def _found(folder: Path) -> Iterator[Entry | Ignored]:
         if child.name.startswith("."):
             continue
         if child.is_dir():
-            yield from (
-                _judged(root, path, child.name, path.parent.name) for path in sorted(child.glob(f"*/{FILE_NAME}"))
-            )
+            paths = (version / FILE_NAME for version in sorted(child.glob("*")))
+            # Also a link that leads nowhere is said, which `glob` would pass over.
+            yield from (_judged(root, path, child.name, path.parent.name) for path in paths if os.path.lexists(path))
         elif child.suffix == ".onnx":
             yield _judged(root, child, child.stem, "1")
 

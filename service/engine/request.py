@@ -16,12 +16,14 @@ from service.engine.turn import Network
 class Request:
     """`count` images, known from the start; `images` once they are decoded. Times are `time.monotonic` seconds.
 
-    Of them `taken` have begun. `gone`: nobody waits for the answer any more.
+    Of them `taken` have begun. `gone`: nobody waits for the answer any more. `note` is the caller's, for whoever
+    watches the runs.
     """
 
     network: Network
     count: int
     timeout_seconds: float
+    note: object = None
     arrived: float = field(default_factory=time.monotonic)
     images: InputBatch | None = None
     taken: int = 0

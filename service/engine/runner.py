@@ -4,6 +4,7 @@ Thread-safe. A run that is stopped ends after the node it is in, with StoppedErr
 """
 
 import logging
+import re
 import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ import onnxruntime as ort
 from service.engine.devices import RUNTIME_ERRORS, Device, open_session
 from service.engine.providers import foreign_nodes
 from service.engine.turn import StoppedError, Turn
+from service.errors import OutOfMemoryError
 
 log = logging.getLogger("fovea")
 
@@ -23,6 +25,7 @@ Feed = Mapping[str, np.ndarray]
 
 # Batch shapes of one thread that get GPU memory of their own; a scheduler's buckets are fewer.
 MOST_SLOTS = 32
+_NO_MEMORY = re.compile(r"Failed to allocate memory|out of memory|bad_alloc", re.IGNORECASE)
 _GRAPH = "gpu_graph_id"
 _NO_GRAPH = "-1"
 
@@ -31,11 +34,12 @@ class Runner:
     """`foreign_nodes` are the kinds of those nodes that ONNX Runtime runs elsewhere than on the device's provider."""
 
     def __init__(self, model: bytes, device: Device, number: int = 0) -> None:
+        self.provider = device.provider
         self.session = open_session(model, device, number)
         self.foreign_nodes = foreign_nodes(self.session, device.provider)
 
     def run(self, feed: Feed, output: str, turn: Turn) -> np.ndarray:
-        """The tensor `output` for one input batch. Raises StoppedError, or what ONNX Runtime raises."""
+        """The tensor `output` for one batch. Raises StoppedError, OutOfMemoryError, or what ONNX Runtime raises."""
         options = ort.RunOptions()
         turn.on_stop(lambda: setattr(options, "terminate", True))
         try:
@@ -43,6 +47,8 @@ class Runner:
         except RUNTIME_ERRORS as error:
             if options.terminate:
                 raise StoppedError from error
+            if _NO_MEMORY.search(str(error)):
+                raise OutOfMemoryError(self.provider) from error
             raise
 
     def _run(self, feed: Feed, output: str, options: ort.RunOptions) -> np.ndarray:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import ceil
@@ -19,8 +19,14 @@ from service.engine.lanes import Lanes
 from service.engine.outcomes import Answer, Piece, between, run
 from service.engine.request import Part, Request, joined
 from service.engine.statistics import Reason, Statistics
-from service.engine.turn import Network, Turn
+from service.engine.turn import Network, StoppedError, Turn
 from service.errors import DeadlineExceededError, OverloadedError
+
+# Told of each run before its requests are answered: their notes, the network, its images, when it began and ended.
+Watch = Callable[[Sequence[object], Network, int, float, float], None]
+# The queue that is promised is shorter than the deadline by this, since the next seconds need not be as the last ones.
+# It costs no throughput: there is always enough to do.
+_CAUTION = 1.25
 
 log = logging.getLogger("fovea")
 
@@ -47,6 +53,7 @@ class Scheduler:
     ) -> None:
         self._max_waiting = max_waiting
         self.statistics = statistics or Statistics()
+        self.watch: Watch | None = None
         self._lanes = Lanes(max_batch)
         self._running: dict[int, _Running] = {}
         self._closing = False
@@ -58,12 +65,12 @@ class Scheduler:
         for thread in self._threads:
             thread.start()
 
-    def admit(self, network: Network, images: int, timeout_seconds: float) -> Request:
+    def admit(self, network: Network, images: int, timeout_seconds: float, note: object = None) -> Request:
         """A place for so many images, before anything is decoded for them: who is admitted must `enqueue` or `leave`.
 
         Raises OverloadedError where too many wait, or where those before it take longer than its deadline allows.
         """
-        request = Request(network, images, timeout_seconds)
+        request = Request(network, images, timeout_seconds, note)
         with self._changed:
             self._refuse_what_cannot_be_done(request)
             self._lanes.admit(request)
@@ -91,16 +98,16 @@ class Scheduler:
             self._lanes.enqueue(request)
             self._changed.notify()
 
-    def submit(self, network: Network, images: InputBatch, timeout_seconds: float) -> Request:
+    def submit(self, network: Network, images: InputBatch, timeout_seconds: float, note: object = None) -> Request:
         """`admit` and `enqueue`, where the images are there already."""
-        request = self.admit(network, len(images), timeout_seconds)
+        request = self.admit(network, len(images), timeout_seconds, note)
         self.enqueue(request, images)
         return request
 
     @contextmanager
-    def admitted(self, network: Network, images: int, timeout_seconds: float) -> Iterator[Request]:
+    def admitted(self, network: Network, images: int, timeout_seconds: float, note: object = None) -> Iterator[Request]:
         """As `admit`; what is not answered at the end of the block has left."""
-        request = self.admit(network, images, timeout_seconds)
+        request = self.admit(network, images, timeout_seconds, note)
         try:
             yield request
         finally:
@@ -151,7 +158,9 @@ class Scheduler:
     def _refuse_what_cannot_be_done(self, request: Request) -> None:
         waiting = self._lanes.images
         before = self._seconds_before(request)
-        late = before + request.network.costs.seconds(request.count) - request.timeout_seconds
+        costs = request.network.costs
+        together = max(request.count, costs.cut(waiting + request.count, request.count))  # it waits for its whole batch
+        late = _CAUTION * (before + costs.seconds(together)) - request.timeout_seconds
         if waiting and (waiting + request.count > self._max_waiting or late > 0):
             self.statistics.failed(request.lane, 0.0, "overloaded")
             raise OverloadedError(waiting, before, _retry_after(late if late > 0 else before))
@@ -218,6 +227,9 @@ class Scheduler:
         with self._changed:
             complete = _delivered(batch, pieces)
         self._count(batch, pieces, before, seconds)
+        if self.watch is not None:
+            images = sum(part.count for part in batch)
+            self.watch([part.request.note for part in batch], network, images, before, before + seconds)
         for request in complete:
             _settle(request, Answer(sorted(request.pieces, key=lambda piece: piece.start)))
 
@@ -256,8 +268,11 @@ def _delivered(batch: Sequence[Part], pieces: Sequence[Piece]) -> list[Request]:
 
 
 def _learn(network: Network, pieces: Sequence[Piece], seconds: float) -> None:
+    """Also from runs that were stopped, as are all that take longer than their deadlines: the others are too quick."""
     if len(pieces) == 1 and pieces[0].error is None:
         network.costs.learn(pieces[0].count, seconds)
+    elif len(pieces) == 1 and isinstance(pieces[0].error, StoppedError):
+        network.costs.learn_at_least(pieces[0].count, seconds)
 
 
 def _settle(request: Request, result: Answer | Exception) -> None:

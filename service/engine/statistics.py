@@ -14,7 +14,10 @@ from service.engine.durations import CELLS, NONE, Durations, durations, observe
 
 Reason = Literal["overloaded", "expired", "abandoned", "error"]
 
+Live = Literal["seen", "dropped", "failed"]
+
 REASONS: tuple[Reason, ...] = get_args(Reason)
+LIVE: tuple[Live, ...] = get_args(Live)
 
 # A lane's record. Of these three each process has its own, and only while it lives:
 _WAITING_REQUESTS, _WAITING_IMAGES, _READY = range(NOW)
@@ -25,7 +28,8 @@ _QUEUE = _DECODE + CELLS
 _INFERENCE = _QUEUE + CELLS
 _WIDTH = _INFERENCE + CELLS - NOW
 
-_COUNT, _SECONDS = NOW, NOW + 1  # of any other record
+_COUNT, _SECONDS = NOW, NOW + 1  # of most others
+_DRIFTED, _JUDGED = range(2)  # of a layer's: of each process that lives
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Statistics:
         self._batches = self.cells.table("batch", 2)
         self._loads = self.cells.table("load", 2)
         self._workers = self.cells.table("worker", 0)
+        self._live = self.cells.table("live", len(LIVE))
+        self._drift = self.cells.table("drift", 0)
 
     def decoded(self, lane: Hashable, seconds: float) -> None:
         """One request whose images were decoded, the readable and the others."""
@@ -135,6 +141,23 @@ class Statistics:
             load[_COUNT] += 1
             load[_SECONDS] += seconds
 
+    def sampled(self, lane: Hashable, images: Mapping[Live, int]) -> None:
+        """What became of so many images that were sampled for live statistics."""
+        with self.cells.lock:
+            record = self._live[lane]
+            for became, count in images.items():
+                record[NOW + LIVE.index(became)] += count
+
+    def judged(self, lane: Hashable, drifted: Mapping[str, bool]) -> None:
+        """Which layers have drifted, of those of which this process can tell; instead of what it said before."""
+        with self.cells.lock:
+            for key, record in self._drift.items():
+                if isinstance(key, tuple) and key[0] == lane:
+                    record[_DRIFTED] = record[_JUDGED] = 0
+            for layer, is_drifted in drifted.items():
+                record = self._drift[lane, layer]
+                record[_DRIFTED], record[_JUDGED] = is_drifted, 1
+
     def ready(self, lane: Hashable, *, is_ready: bool) -> None:
         """Whether this process can answer for the lane, from now on."""
         with self.cells.lock:
@@ -161,6 +184,17 @@ class Statistics:
         """By model, and whether it succeeded."""
         sums = self.cells.sums("load").items()
         return {cast("tuple[str, bool]", key): _total(cells) for key, cells in sums}
+
+    def live(self) -> Mapping[Hashable, Mapping[Live, int]]:
+        """What became of each lane's sampled images."""
+        sums = self.cells.sums("live").items()
+        return {lane: {name: int(cells[NOW + at]) for at, name in enumerate(LIVE)} for lane, cells in sums}
+
+    def drifted(self) -> Mapping[tuple[Hashable, str], int]:
+        """By lane and layer, in how many processes it has drifted; only where one of them can tell."""
+        sums = self.cells.sums("drift").items()
+        judged = {key: cells for key, cells in sums if cells[_JUDGED]}
+        return {cast("tuple[Hashable, str]", key): int(cells[_DRIFTED]) for key, cells in judged.items()}
 
     def _read(self, wanted: Callable[[Hashable], bool]) -> Mapping[Hashable, Figures]:
         sizes: dict[Hashable, dict[int, Total]] = {}

@@ -10,6 +10,7 @@ import resource
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -84,8 +85,9 @@ def _verdicts(paths: Sequence[Path], timeout_seconds: float, started: "subproces
 
 def _process(paths: Sequence[Path]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "service.engine.trial", *map(str, paths)]
-    # Unbuffered: lines read ahead into a buffer would be invisible to `select`.
-    return subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
+    # Unbuffered: lines read ahead into a buffer would be invisible to `select`. Its standard input ends when we do.
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)  # noqa: S603
 
 
 def _answer(process: subprocess.Popen[bytes], timeout_seconds: float) -> str | None:
@@ -128,7 +130,14 @@ def _try(path: Path) -> str | None:
     return None
 
 
+def _end_with_the_service() -> None:
+    """A file whose run never ends does not outlive whoever wanted to know."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 def main(paths: Sequence[str]) -> None:
+    threading.Thread(target=_end_with_the_service, daemon=True).start()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # native code may print; the answers keep a channel of their own
     for path in paths:

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,7 +43,8 @@ Sightings = Mapping[tuple[str, int], Sighting]
 class Watcher:
     """Keeps `registry` as `folder` is. Thread-safe: one change at a time, and readers of the registry never wait.
 
-    `trial` judges a file before it is parsed in this process; `statistics` count what becomes of it.
+    `trial` judges a file before it is parsed in this process; `statistics` count what becomes of it. `on_demand`: a
+    version is ready at once and loaded by whoever calls `load`, and looks judge only what is loaded.
     """
 
     def __init__(
@@ -53,7 +55,10 @@ class Watcher:
         trial: Trial = verdicts,
         statistics: Statistics | None = None,
         max_batch: int = 32,
+        *,
+        on_demand: bool = False,
     ) -> None:
+        self._on_demand = on_demand
         self._max_batch = max_batch
         self._folder = folder
         self._registry = registry
@@ -63,6 +68,14 @@ class Watcher:
         self._seen: Sightings = {}
         self._judged: dict[tuple[str, int], Sighting] = {}
         self._changing = threading.Lock()
+
+    def announce(self) -> None:
+        """Has every version there show as loading, so that nobody is told that it does not exist. Costs a listing.
+
+        What cannot be read is for `follow` to say.
+        """
+        with suppress(OSError), self._changing:
+            self._announced(self._listing())
 
     def follow(self, poll_seconds: float, stop: threading.Event) -> None:
         """Loads every version, then looks every `poll_seconds` (0: never again) until `stop` is set. Never raises."""
@@ -120,6 +133,15 @@ class Watcher:
                     self._judged[key] = self._seen[key]
                 self._put(replace(slot, state="unloaded", reason="it was unloaded; load it again", classifier=None))
 
+    def give_back(self, name: str) -> None:
+        """As `unload` of every version, for the next one that asks for the model to `load` them again.
+
+        Raises UnknownModelError.
+        """
+        with self._changing:
+            for slot in self._slots(name, None):
+                self._put_on_demand(slot)
+
     def _files_of(self, name: str, version: str | None) -> list[Sighting]:
         """The asked files as they lie there now. Says nothing of other versions: who loads one may not poll."""
         try:
@@ -142,15 +164,15 @@ class Watcher:
             try:
                 found = self._listing()
             except OSError as error:
-                self._keep(f"the repository {self._folder} cannot be read: {error.strerror}")
+                self._keep(f"the repository {self._folder} (FOVEA_MODELS) cannot be read: {error.strerror}")
                 return
-            self._registry.problem = None
+            self._complain(None if found.entries or self._registry.names() else self._emptiness())
             before, now = self._seen, self._announced(found)
             self._seen = now
             settled = now if at_once else {key: now[key] for key in now if now[key] == before.get(key)}
             self._forget(now if at_once else {**before, **now})
             self._pin(found.ignored)
-            self._judge([settled[key] for key in settled if settled[key] != self._judged.get(key)])
+            self._judge_changed([settled[key] for key in settled if settled[key] != self._judged.get(key)])
             self._pin(found.ignored)
 
     def _listing(self) -> Listing:
@@ -159,10 +181,20 @@ class Watcher:
             raise FileNotFoundError(errno.ENOENT, "it is gone")
         return listing(self._folder)
 
+    def _emptiness(self) -> str:
+        what = "holds no model file yet" if self._folder.is_dir() else "is no folder"
+        return f"the repository {self._folder} (FOVEA_MODELS) {what}"
+
+    def _complain(self, problem: str | None) -> None:
+        """Why nothing answers, in the log once."""
+        if problem is not None and problem != self._registry.problem:
+            log.error("no model is loaded: %s", problem)
+        self._registry.problem = problem
+
     def _keep(self, problem: str) -> None:
         """Nothing can be seen: that is why nothing answers, or only to be known while what was loaded answers."""
         if not self._registry.names():
-            self._registry.problem = problem
+            self._complain(problem)
         self._note([Ignored(self._folder, f"{problem}; what is loaded stays")])
 
     def _announced(self, found: Listing) -> Sightings:
@@ -171,7 +203,7 @@ class Watcher:
         now = {_key(entry): Sighting(entry, of_file) for entry, of_file in stamps if of_file is not None}
         known = {_key(slot.entry) for slot in self._registry.all_slots()}
         for key in now.keys() - known:
-            self._registry.put(Slot(now[key].entry))
+            self._registry.put(Slot(now[key].entry, "ready" if self._on_demand else "loading"))
         return now
 
     def _forget(self, present: Sightings) -> None:
@@ -181,6 +213,22 @@ class Watcher:
                 self._registry.remove(slot.entry)
                 self._statistics.ready(_key(slot.entry), is_ready=False)
                 log.info("%s version %d is gone", slot.entry.name, slot.entry.version)
+
+    def _judge_changed(self, changed: Iterable[Sighting]) -> None:
+        due = []
+        for sighting in changed:
+            if self._is_wanted(sighting.entry.name):
+                due.append(sighting)
+            else:
+                self._judged[_key(sighting.entry)] = sighting
+                self._put_on_demand(self._slot(sighting.entry))
+        self._judge(due)
+
+    def _is_wanted(self, name: str) -> bool:
+        return not self._on_demand or any(slot.classifier is not None for slot in self._registry.slots(name))
+
+    def _put_on_demand(self, slot: Slot) -> None:
+        self._put(replace(slot, state="ready", reason=None, classifier=None, sha256=None))
 
     def _judge(self, due: Iterable[Sighting]) -> None:
         """Each file tried, loaded, warmed and put into its slot, one after the other."""
@@ -241,7 +289,10 @@ class Watcher:
         self._registry.put(slot)
         self._statistics.ready(_key(slot.entry), is_ready=slot.classifier is not None)
         reason = f": {slot.reason}" if slot.reason else ""
-        log.info("%s version %d is %s%s", slot.entry.name, slot.entry.version, slot.state, reason)
+        fields = {"model": slot.entry.name, "version": slot.entry.version, "state": slot.state}
+        log.info(
+            "%s version %d is %s%s", slot.entry.name, slot.entry.version, slot.state, reason, extra={"fields": fields}
+        )
 
     def _slot(self, entry: Entry) -> Slot:
         return self._registry.slot(entry.name, str(entry.version))

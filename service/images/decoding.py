@@ -5,9 +5,10 @@ The first frame of a JPEG, PNG, WebP, GIF or BMP; everything else is refused by 
 
 import io
 import math
+import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, no_type_check
 
 import numpy as np
@@ -27,7 +28,7 @@ from service.errors import (
 )
 from service.images.plain_png import PlainPng, plain_png
 from service.images.preprocessing import Extent, Preprocessing, reduction
-from service.images.signatures import exif_orientation, image_format, is_lossless_jpeg, jpeg_scans, likeness
+from service.images.signatures import exif_orientation, image_format, is_lossless_jpeg, jpeg_scans, likeness, webp_size
 
 # Plugins are called by name: `Image.open` would warn about large sizes before they can be compared with `ImageLimits`.
 _PLUGINS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
@@ -45,6 +46,7 @@ _NOT_THIS_FORMAT = (SyntaxError, IndexError, TypeError)
 # Pillow reads PNG chunks, JPEG markers, GIF blocks and BMP runs in Python, 2 to 6 microseconds a read: 10 MiB of empty
 # chunks cost 10 s, these 0.5 s. Of 1,846 collected files the most demanding intact one (a run-length BMP) takes 26,009.
 _MAX_READS = 100_000
+_BLOCK_BYTES = 16_384  # handed to a decoder at once, so that it can be stopped in between: 16 MiB of rows at most
 
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,6 +61,12 @@ _TRANSPOSITIONS = {
 _SIDEWAYS = (5, 6, 7, 8)
 _JPEG_SCALES = (8, 4, 2)  # what Pillow offers of libjpeg-turbo, and what it has in SIMD
 
+_CLOCKED_BYTES = 1024  # reads of headers are not timed, only counted
+# Pixels of PNG that are more than 4 bytes take longer, and count for more than one.
+_WEIGHTS = {"RGB;16B": 1.5, "RGBA;16B": 2.0}
+_ORDINARY_SCANS = 12
+_SCANNED_PIXELS = 500_000_000
+
 # Once, at import, because the filters are global and not thread-safe: what a hostile file makes Pillow say about its
 # metadata stays out of the log, and a GIF frame far outside its canvas, a size seen only while opening, is an error.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -72,18 +80,30 @@ class ImageLimits:
     max_pixels: int = 25_000_000
     max_side: int = 16_384
     max_jpeg_scans: int = 100  # as libjpeg-turbo's own fuzzers; ordinary progressive files have about 10
+    max_cpu_seconds: float = 1.0  # of the thread that decodes; what is in the hands of WebP or of a plain PNG goes on
+
+    def jpeg_scans(self, pixels: int) -> int:
+        """Each costs a pass over all pixels, so a large image may have fewer of them."""
+        return min(self.max_jpeg_scans, max(_ORDINARY_SCANS, _SCANNED_PIXELS // max(pixels, 1)))
 
 
-class _CountedReads(io.BytesIO):
-    """Bytes that refuse to be read more often than any honest file needs."""
+class _BoundedReads(io.BytesIO):
+    """Bytes that refuse to be read more often, or by a thread that computed for longer, than an honest file needs."""
 
     reads = 0
+
+    def __init__(self, data: bytes, cpu_seconds: float) -> None:
+        super().__init__(data)
+        self._cpu_seconds = cpu_seconds
+        self._until = time.thread_time() + cpu_seconds
 
     @no_type_check  # the tests' check of annotations would cost ten times the read
     def read(self, size: int | None = -1, /) -> bytes:
         self.reads += 1
         if self.reads > _MAX_READS:
             raise ValueError(f"its structure takes more than {_MAX_READS:,} reads")
+        if size is not None and size >= _CLOCKED_BYTES and time.thread_time() > self._until:
+            raise ImageTooComplexError(f"the image takes more than {self._cpu_seconds:g} s to decode")
         return super().read(size)
 
 
@@ -113,7 +133,7 @@ def upright_size(data: bytes) -> tuple[int, int]:
     name = image_format(data)
     if name is None:
         raise UnsupportedImageError(likeness(data), FORMATS)
-    opened = _opened(data, name)
+    opened = _opened(data, name, ImageLimits().max_cpu_seconds)
     width, height = opened.size
     return (height, width) if exif_orientation(opened.info.get("exif")) in _SIDEWAYS else (width, height)
 
@@ -144,7 +164,10 @@ def _from_rows(plain: PlainPng, limits: ImageLimits) -> Decoded:
 
 
 def _from_file(data: bytes, name: str, limits: ImageLimits, purpose: Preprocessing | None) -> Decoded:
-    opened = _opened(data, name)
+    if name == "WEBP" and (size := webp_size(data)):
+        _check_size(size, limits)
+    opened = _opened(data, name, limits.max_cpu_seconds)
+    opened.decodermaxblock = _BLOCK_BYTES
     _check_cost(data, opened, limits)
     try:
         extent = opened.size if purpose is None or name != "JPEG" else _drafted(opened, purpose)
@@ -152,25 +175,32 @@ def _from_file(data: bytes, name: str, limits: ImageLimits, purpose: Preprocessi
         flat = _flattened(opened)
         orientation = exif_orientation(opened.info.get("exif"))
         upright = flat.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else flat
+    except ImageTooComplexError:
+        raise
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and more on hostile data
         raise CorruptImageError(name, str(error) or type(error).__name__) from error
     return Decoded(upright, extent[::-1] if orientation in _SIDEWAYS else extent)
 
 
-def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
+def _opened(data: bytes, name: str, cpu_seconds: float) -> ImageFile.ImageFile:
     """The header only: size, mode and metadata, no pixels."""
     try:
-        return _PLUGINS[name](_CountedReads(data))
+        return _PLUGINS[name](_BoundedReads(data, cpu_seconds))
     except _NOT_THIS_FORMAT as error:
         raise UnsupportedImageError(f"a {name} signature without a readable {name} header", FORMATS) from error
+    except ImageTooComplexError:
+        raise
     except Exception as error:
         raise CorruptImageError(name, str(error) or type(error).__name__) from error
 
 
 def _check_cost(data: bytes, opened: ImageFile.ImageFile, limits: ImageLimits) -> None:
-    _check_size(opened.size, limits)
-    if opened.format == "JPEG" and (scans := jpeg_scans(data, limits.max_jpeg_scans)) > limits.max_jpeg_scans:
-        raise ImageTooComplexError(scans, limits.max_jpeg_scans)
+    weight = _WEIGHTS.get(str(opened.tile[0].args), 1.0) if opened.tile else 1.0
+    _check_size(opened.size, replace(limits, max_pixels=int(limits.max_pixels / weight)))
+    width, height = opened.size
+    most = limits.jpeg_scans(width * height)
+    if opened.format == "JPEG" and (scans := jpeg_scans(data, most)) > most:
+        raise ImageTooComplexError(f"the JPEG has {scans} scans, and at {width}x{height} pixels at most {most}")
 
 
 def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:

@@ -107,6 +107,26 @@ def _jpeg_markers(data: bytes) -> Iterator[int]:
             position += int.from_bytes(data[position : position + 2], "big")
 
 
+def webp_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height as a WebP's first chunk states them (RFC 9649, 2.5 to 2.7); None where it states none.
+
+    libwebp takes memory for all pixels, twice, before it tells.
+    """
+
+    def number(start: int, end: int) -> int:
+        return int.from_bytes(data[start:end], "little")
+
+    match data[12:16]:
+        case b"VP8X":
+            return number(24, 27) + 1, number(27, 30) + 1
+        case b"VP8L":
+            bits = number(21, 25)
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            return number(26, 28) & 0x3FFF, number(28, 30) & 0x3FFF
+    return None
+
+
 def exif_orientation(exif: bytes | None) -> int:
     """The orientation 1..8 of an EXIF block, 1 where there is none or it is invalid (CIPA DC-008, 4.6.4).
 

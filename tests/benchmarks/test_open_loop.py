@@ -141,6 +141,24 @@ def test_distinct_answers_are_kept_with_how_often_each_came() -> None:
     assert record.answers == {b"0": 2, b"1": 1}
 
 
+def test_refusals_that_do_not_say_when_to_come_again_are_counted() -> None:
+    said = (
+        "Retry-After: 1\r\n",
+        "retry-after: 30\r\n",
+        "",
+        "Retry-After: 0\r\n",
+        "Retry-After: 31\r\n",
+        "Retry-After: soon\r\n",
+    )
+
+    async def refused(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 503 Busy\r\n{said[number]}Content-Length: 0\r\n\r\n".encode())
+
+    record = seen(refused, [0.05 * number for number in range(len(said))])
+    assert len(record.latencies["503"]) == len(said)
+    assert record.without_retry_after == 4
+
+
 @pytest.mark.parametrize("arrivals", ["poisson", "even"])
 def test_as_many_requests_are_scheduled_as_the_rate_asks_for(arrivals: str) -> None:
     due = list(offsets(1000, 10, arrivals))

@@ -105,4 +105,4 @@ def test_a_setting_that_cannot_be_used_is_one_line_that_names_it() -> None:
     finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
     assert finished.returncode == 2
     assert finished.stderr.count("\n") == 1
-    assert "port='99999' cannot be used" in finished.stderr
+    assert "FOVEA_PORT='99999' cannot be used" in finished.stderr

@@ -1,11 +1,13 @@
 """`python -m service serve` with two workers, as an operator starts, asks, breaks and stops it."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from tests import tiny_models
 from tests.service.api.conftest import named, pixels, png, put, until
 
 PICTURE = png(pixels())
-TOKEN = "a token of sixteen"  # noqa: S105 - of a test
+TOKEN = "a-token-of-sixteen"  # noqa: S105 - of a test
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 URL = "/v1/models/grey/classify"
 
@@ -56,18 +58,20 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    put(tmp_path, "grey", named(tiny_models.classifier(layout="NHWC", dtype=tiny_models.UINT8, channels=1)))
+    with started(tmp_path, FOVEA_MANAGEMENT_TOKENS=TOKEN, FOVEA_LIVE_SHARE="1") as service:
+        yield service
+
+
+@contextmanager
+def started(folder: Path, **given: str) -> Iterator[Served]:
+    """Two workers with these settings, once they are ready."""
+    put(folder, "grey", named(tiny_models.classifier(layout="NHWC", dtype=tiny_models.UINT8, channels=1)))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    settings = {
-        "FOVEA_WORKERS": "2",
-        "FOVEA_PROVIDER": "cpu",
-        "FOVEA_MANAGEMENT_TOKEN": TOKEN,
-        "FOVEA_LIVE_SHARE": "1",
-    }
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--models", str(tmp_path)]
+    settings = {"FOVEA_WORKERS": "2", "FOVEA_PROVIDER": "cpu", **given}
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--models", str(folder)]
     with subprocess.Popen(command, env={**os.environ, **settings}, stderr=subprocess.PIPE) as process:  # noqa: S603
-        service = Served(process, f"http://127.0.0.1:{port}", tmp_path)
+        service = Served(process, f"http://127.0.0.1:{port}", folder)
         until(lambda: _is_ready(service))
         yield service
         if process.poll() is None:
@@ -115,6 +119,38 @@ def test_what_one_worker_is_told_all_do(served: Served) -> None:
     assert served.everywhere(lambda: served.classified() == 503)
 
 
+def test_a_quota_is_one_for_all_workers(tmp_path: Path) -> None:
+    with started(tmp_path, FOVEA_QUOTA_PER_SECOND="0.0001", FOVEA_QUOTA_BURST="30") as served:
+        statuses = [served.classified() for _ in range(60)]
+    assert statuses == [200] * 30 + [429] * 30
+
+
+def test_all_workers_log_each_request_once_and_nothing_but_json(tmp_path: Path) -> None:
+    with started(tmp_path) as served:
+        until(lambda: all(served.metric("fovea_workers") == 2 for _ in range(10)))
+        ids = [f"request-{number}" for number in range(40)]
+        for one in ids:
+            assert served.ask("POST", URL, content=PICTURE, headers={"X-Request-ID": one}).status_code == 200
+        served.process.terminate()
+        _, log = served.process.communicate(timeout=60)
+    lines = [json.loads(line) for line in log.splitlines()]
+    found = [line["request_id"] for line in lines if line.get("request_id", "").startswith("request-")]
+    assert sorted(found) == sorted(ids)
+    assert any(line["message"] == "grey version 1 is ready" and line["model"] == "grey" for line in lines)
+
+
+def test_orders_reach_all_workers_where_every_question_wants_a_token(tmp_path: Path) -> None:
+    tokens = {"FOVEA_INFERENCE_TOKENS": "a-token-to-ask-with", "FOVEA_MANAGEMENT_TOKENS": TOKEN}
+    with started(tmp_path, **tokens) as served:
+        answer = served.ask("POST", "/v1/models/grey/versions/1/unload", headers=AUTHORIZED)
+        assert answer.status_code == 200
+        asking = {"Authorization": "Bearer a-token-to-ask-with"}
+        assert served.everywhere(
+            lambda: served.ask("POST", URL, content=PICTURE, headers=asking).status_code == 503, times=20
+        )
+        assert served.everywhere(lambda: served.classified() == 401, times=20)
+
+
 def test_a_worker_that_is_killed_is_started_again_and_what_it_counted_stays(served: Served) -> None:
     for _ in range(10):
         served.classified()
@@ -131,6 +167,7 @@ def test_the_service_stops_as_asked_with_exit_code_0(served: Served) -> None:
     served.process.terminate()
     _, log = served.process.communicate(timeout=60)
     assert served.process.returncode == 0, log.decode()
+    assert all(json.loads(line)["level"] == "info" for line in log.splitlines())
     assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 

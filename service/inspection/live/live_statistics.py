@@ -176,6 +176,16 @@ def live_statistics(
     )
 
 
+def layers_drifted(seen: Seen, report: TrainingReport) -> dict[str, bool]:
+    """Whether each layer has, of those of which it can be told. Takes a millisecond per thousand channels at most."""
+    needed = images_needed(report)
+    if needed is None or seen.images < needed:
+        return {}
+    expected = {layer_id: report.layer(layer_id) for layer_id in seen.layers}
+    found = {layer_id: drift(seen.layers[layer_id], of, enough=True).drifted for layer_id, of in expected.items() if of}
+    return {layer_id: drifted for layer_id, drifted in found.items() if drifted is not None}
+
+
 def _layer(
     layer_id: str, seen: Activations, report: TrainingReport | None, query: LiveStatisticsQuery, *, enough: bool
 ) -> LiveLayer:

@@ -12,11 +12,11 @@ from textwrap import wrap
 from service.errors import shown
 from service.inspection.shapes.layer_table import LayerRow, LayerShapes, Number, ReceptiveFieldRow
 
-_COLUMNS = (
+COLUMNS = (
     "layer", "kind", "kernel", "stride", "pad", "output", "size", "parameters", "MACs", "memory", "receptive field",
 )  # fmt: skip
 _NOTE_WIDTH = 40  # about as wide as a sum, so that a note does not widen the table
-_RIGHT = frozenset({"parameters", "MACs", "memory"})
+RIGHT_ALIGNED = frozenset({"parameters", "MACs", "memory"})
 
 
 def as_text(table: LayerShapes, title: str = "") -> str:
@@ -25,7 +25,7 @@ def as_text(table: LayerShapes, title: str = "") -> str:
     Where the axes differ, each has its own line, and so has a note to a sum. Rows that only move the channels of a
     tensor are counted, not shown.
     """
-    cells = [_COLUMNS, *(line for row in _written(table) for line in _lines(row))]
+    cells = [COLUMNS, *(line for row in _written(table) for line in _lines(row))]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     rule = "  ".join("-" * width for width in widths)
     lines = [_aligned(row, widths) for row in cells]
@@ -36,11 +36,16 @@ def as_text(table: LayerShapes, title: str = "") -> str:
 
 def as_markdown(table: LayerShapes, title: str = "") -> str:
     """The same columns as a Markdown table, numbers to the right, sums as code; ends with a newline."""
-    marks = ["---:" if column in _RIGHT else "---" for column in _COLUMNS]
-    rows = [_COLUMNS, marks, *(_marked(row) for row in _written(table))]
+    marks = ["---:" if column in RIGHT_ALIGNED else "---" for column in COLUMNS]
+    rows = [COLUMNS, marks, *(_marked(row) for row in _written(table))]
     lines = [f"| {' | '.join(row)} |" for row in rows]
     notes = (f"- {_escaped(line)}" for line in (*_totals(table), *table.conventions))
     return "\n".join([_escaped(_heading(table, title)), "", *lines, "", *notes, ""])
+
+
+def as_rows(table: LayerShapes) -> list[tuple[str, ...]]:
+    """The cells below `COLUMNS`, for who lays them out himself; a cell holds all axes and notes."""
+    return [_cells(row) for row in _written(table)]
 
 
 def as_csv(table: LayerShapes) -> str:
@@ -103,7 +108,7 @@ def _lines(row: LayerRow) -> list[tuple[str, ...]]:
     """The row, and below it what else there is to say about its size: other axes, notes."""
     first, *more = [part for each in row.formula for part in _parts(each)] or [""]
     cells = _cells(row.model_copy(update={"formula": (first,)}))
-    return [cells, *(tuple(part if name == "size" else "" for name in _COLUMNS) for part in more)]
+    return [cells, *(tuple(part if name == "size" else "" for name in COLUMNS) for part in more)]
 
 
 def _parts(formula: str) -> list[str]:
@@ -117,7 +122,7 @@ def _parts(formula: str) -> list[str]:
 
 def _marked(row: LayerRow) -> list[str]:
     """The cells in Markdown. Sums hold only numbers and operators: code needs no escapes, which nobody could read."""
-    cells = dict(zip(_COLUMNS, map(_escaped, _cells(row)), strict=True))
+    cells = dict(zip(COLUMNS, map(_escaped, _cells(row)), strict=True))
     if row.formula and not row.reason:
         cells["size"] = ", ".join(f"`{formula}`" for formula in row.formula)
     return list(cells.values())
@@ -135,8 +140,8 @@ def _kind(row: LayerRow) -> str:
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    columns = zip(_COLUMNS, cells, widths, strict=True)
-    return "  ".join(c.rjust(width) if name in _RIGHT else c.ljust(width) for name, c, width in columns).rstrip()
+    columns = zip(COLUMNS, cells, widths, strict=True)
+    return "  ".join(c.rjust(width) if name in RIGHT_ALIGNED else c.ljust(width) for name, c, width in columns).rstrip()
 
 
 def _times(sizes: Iterable[Number | None] | None) -> str:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from service.api.express import express_protocol
 from service.app import create_app
+from service.connections.bounds import Bounds
 from service.engine import model_file
 from service.engine.model_metadata import Metrics, Provenance, with_metadata
 from service.settings import Settings
@@ -57,11 +58,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(app: FastAPI, *, express: bool = True) -> Iterator[httpx.Client]:
+def served(app: FastAPI, *, express: bool = True, bounds: Bounds | None = None) -> Iterator[httpx.Client]:
     """A client of the application on a free port, once it is live; with the express door, as `serve` has it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        http = express_protocol(app) if express else "httptools"
-        config = uvicorn.Config(app, log_level="error", ws="none", http=http)
+        http = express_protocol(app, bounds) if express else "httptools"
+        config = uvicorn.Config(app, log_level="error", ws="none", http=http, server_header=False, proxy_headers=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -85,12 +86,12 @@ def ready(settings: Settings, *, express: bool = True) -> Iterator[httpx.Client]
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Waits up to two minutes: a busy machine is no failure."""
-    for _ in range(2400):
+    """Waits up to ten minutes: a busy machine is no failure."""
+    for _ in range(12_000):
         if condition():
             return
         time.sleep(0.05)
-    pytest.fail("two minutes are over")
+    pytest.fail("ten minutes are over")
 
 
 @pytest.fixture(scope="session")

@@ -126,9 +126,9 @@ def test_a_body_without_a_stated_length_is_cut_at_the_limit(client: httpx.Client
 
 def test_too_many_images_are_refused_whole(client: httpx.Client) -> None:
     as_json = client.post(URL, json={"images": ["eA=="] * 9})
-    assert (as_json.status_code, as_json.json()["code"]) == (422, "too_many_images")
     as_files = client.post(URL, files=[("file", ("x", b"x"))] * 9)
-    assert (as_files.status_code, as_files.json()["code"]) == (400, "body_malformed")
+    for answer in (as_json, as_files):
+        assert (answer.status_code, answer.json()["code"]) == (422, "too_many_images")
 
 
 @pytest.mark.parametrize("query", ["top=0", "top=-1", "top=1.5", "top=a", "top=10001", "topk=3"])

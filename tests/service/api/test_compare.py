@@ -187,7 +187,7 @@ def test_one_channel_can_be_shown_alone(versions: httpx.Client) -> None:
         ("layers=conv&format=png&channel=5", [A, B], 422, "channels 0 to 4"),
         ("layers=conv&format=png&page=2", [A, B], 422, "pages 1 to 1"),
         ("with_versions=0", [A], 422, "Extra inputs"),
-        ("", [A, B, A], 400, "send at most 2 files"),
+        ("", [A, B, A], 422, "send at most 2 at a time"),
         ("", [A, b"<html></html>"], 415, "not a supported image"),
     ],
 )

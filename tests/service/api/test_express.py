@@ -131,7 +131,7 @@ class Connection:
     def __init__(self) -> None:
         self.answer = b""
 
-    def answers(self, _asked: _Asked, body: bytes, _timing: str) -> None:
+    def answers(self, _one: object, body: bytes) -> None:
         self.answer = body
 
 

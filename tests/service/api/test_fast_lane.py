@@ -42,6 +42,12 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "bad parameter": (f"{URL}?top=0", {"content": PICTURE}),
 }
 OF_THE_ANSWER = {"content-type", "content-length", "retry-after", "connection", "cache-control"}
+OF_THE_ANSWER |= {
+    "content-security-policy",
+    "x-content-type-options",
+    "referrer-policy",
+    "cross-origin-resource-policy",
+}
 
 
 def compared(answer: httpx.Response) -> tuple[int, dict[str, str], int, bytes]:

@@ -27,7 +27,7 @@ def test_cuda_that_cannot_be_had_is_not_ready_with_the_reason_and_never_the_cpu(
     with served(create_app(Settings(models=repository, provider="cuda"))) as client:
         answer = client.get("/health/ready")
         assert answer.status_code == 503
-        assert "provider=cuda cannot be used" in answer.json()["reasons"][0]
+        assert "FOVEA_PROVIDER=cuda cannot be used" in answer.json()["reasons"][0]
         listing = client.get("/v1/models").json()
         assert (listing["provider"], listing["models"]) == (None, [])
 
@@ -36,4 +36,5 @@ def test_the_service_works_behind_a_prefix(repository: Path) -> None:
     with ready(Settings(models=repository, root_path="/vision", provider="cpu")) as client:
         assert client.get("/vision/health/ready").status_code == 200
         assert "/vision/openapi.json" in client.get("/vision/docs").text
-        assert client.get("/vision/", follow_redirects=False).headers["location"] == "/vision/docs"
+        assert "page/main.js" in client.get("/vision/").text
+        assert client.get("/vision", follow_redirects=True).url.path == "/vision/"

@@ -47,6 +47,7 @@ def test_what_is_no_route_is_a_problem_too(client: httpx.Client, method: str, pa
 
 def test_a_method_that_a_route_lacks_names_those_it_has(client: httpx.Client) -> None:
     assert client.put("/v1/models").headers["allow"] == "GET"
+    assert client.put("/v1/models/reload").headers["allow"] == "POST"
 
 
 def test_a_request_id_is_kept_where_it_is_well_formed(client: httpx.Client) -> None:

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def managed(folder: Path) -> Iterator[httpx.Client]:
     """Nothing is looked at unasked; files are judged in this process, which is faster."""
-    settings = Settings(models=folder, provider="cpu", poll_seconds=0, management_token=SecretStr(TOKEN.decode()))
+    settings = Settings(models=folder, provider="cpu", poll_seconds=0, management_tokens=SecretStr(TOKEN.decode()))
     with served(create_app(settings, lambda paths: ((path, None) for path in paths))) as client:
         until(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
         client.headers.update(ALLOWED)
@@ -41,7 +41,7 @@ def classify(client: httpx.Client) -> httpx.Response:
 def test_it_is_off_unless_switched_on_and_says_how(client: httpx.Client, path: str) -> None:
     answer = client.post(path, headers=ALLOWED)
     assert (answer.status_code, answer.json()["code"]) == (403, "management_off")
-    assert "FOVEA_MANAGEMENT_TOKEN" in answer.json()["remedy"]
+    assert "FOVEA_MANAGEMENT_TOKENS" in answer.json()["remedy"]
 
 
 @pytest.mark.parametrize("path", [LOAD, UNLOAD, "/v1/models/reload"])
@@ -102,14 +102,14 @@ def test_a_pin_that_names_no_version_is_in_the_list(managed: httpx.Client, folde
 
 def test_where_nothing_can_run_nothing_is_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    settings = Settings(models=folder, provider="cuda", management_token=SecretStr(TOKEN.decode()))
+    settings = Settings(models=folder, provider="cuda", management_tokens=SecretStr(TOKEN.decode()))
     with served(create_app(settings)) as client:
         answer = client.post(LOAD, headers=ALLOWED)
     assert (answer.status_code, answer.json()["code"]) == (503, "model_unavailable")
-    assert "provider=cuda cannot be used" in answer.json()["detail"]
+    assert "FOVEA_PROVIDER=cuda cannot be used" in answer.json()["detail"]
 
 
 def test_a_token_that_can_be_guessed_is_refused_and_a_good_one_is_never_shown() -> None:
     with pytest.raises(ValidationError, match="at least 16"):
-        Settings(management_token=SecretStr("short"))
-    assert TOKEN.decode() not in repr(Settings(management_token=SecretStr(TOKEN.decode())))
+        Settings(management_tokens=SecretStr("short"))
+    assert TOKEN.decode() not in repr(Settings(management_tokens=SecretStr(TOKEN.decode())))

@@ -13,7 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 from starlette.types import Message, Receive, Scope, Send
 
-from service.api.http_counts import Counted, HttpCounts
+from service.api.http_counts import HttpCounts
+from service.api.ledger import Ledger, Recorded
 from service.app import create_app
 from service.engine.cells import Cells
 from service.settings import Settings
@@ -201,14 +202,14 @@ def test_a_request_that_nobody_answers_counts_as_one_whose_client_left() -> None
     async def nothing(*_: Message) -> Any: ...
 
     counts = HttpCounts(Cells())
-    scope = {"type": "http", "method": "GET", "path": "/"}
-    asyncio.run(Counted(silent, counts)(scope, nothing, nothing))
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    asyncio.run(Recorded(silent, Ledger(counts))(scope, nothing, nothing))
     assert [(key, durations.count) for key, durations in counts.answers().items()] == [(("GET", "unknown", 499), 1)]
     assert counts.in_flight() == 0
 
 
 def test_a_door_before_the_application_counts_with_plain_calls(app: FastAPI, fresh: httpx.Client) -> None:
-    counts: HttpCounts = app.state.http_counts
+    counts: HttpCounts = app.state.ledger.counts
     counts.began()
     counts.answered("POST", CLASSIFY, 200, 0.0003)
     found = scraped(fresh)

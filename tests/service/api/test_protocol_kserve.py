@@ -1,6 +1,7 @@
 """The requests of KServe's client 0.21 as it sends them, and its reading of the answers.
 
-Written after what its code put on the wire; not installed here, since it brings pandas, kubernetes and grpcio.
+Written after what its code put on the wire, so that it runs where the client is not installed; tests/kserve asks with
+the client itself.
 """
 
 import json

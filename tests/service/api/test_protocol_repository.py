@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def managed(folder: Path) -> Iterator[httpx.Client]:
     """Nothing is looked at unasked; files are judged in this process, which is faster."""
-    settings = Settings(models=folder, provider="cpu", poll_seconds=0, management_token=SecretStr(TOKEN.decode()))
+    settings = Settings(models=folder, provider="cpu", poll_seconds=0, management_tokens=SecretStr(TOKEN.decode()))
     with served(create_app(settings, lambda paths: ((path, None) for path in paths))) as client:
         until(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
         yield client
@@ -173,8 +173,8 @@ def test_what_the_repository_does_not_have_is_a_404(managed: httpx.Client, actio
 @pytest.mark.parametrize("action", ["load_model", "unload_model"])
 def test_another_token_or_none_is_a_401_and_changes_nothing(server: triton.InferenceServerClient, action: str) -> None:
     for headers, message in (
-        (None, "the request has no token; send FOVEA_MANAGEMENT_TOKEN's value"),
-        ({"Authorization": "Bearer wrong"}, "the token is not the one of this service; "),
+        (None, "the request has no token; send one that the service was given"),
+        ({"Authorization": "Bearer wrong"}, "the token is none of this service's; "),
     ):
         with pytest.raises(InferenceServerException, match=message) as refusal:
             getattr(server, action)("tiny", headers=headers)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.engine.cells import NOW, Cells
+from service.engine.cells import NOW, Cells, together
 from service.engine.durations import BOUNDS, durations, observe
 
 FORKING = """
@@ -100,3 +100,26 @@ def test_a_duration_falls_under_the_first_bound_that_it_does_not_exceed(seconds:
     found = durations(record, NOW)
     assert (found.count, found.counts[bucket], found.seconds) == (2, 2, 2 * seconds)
     assert len(found.counts) == len(BOUNDS) + 1
+
+
+def _with_apples(count: int) -> Cells:
+    cells = Cells()
+    apples = cells.table("apples", 1)
+    apples["red", 1][NOW] += count
+    apples["red", 1][0] = 1
+    return cells
+
+
+def test_what_processes_without_common_memory_counted_is_summed_and_of_ended_ones_only_what_stays() -> None:
+    found = together([_with_apples(3).counted(), _with_apples(4).counted()], [_with_apples(5).counted()])
+    assert found.sums("apples") == {("red", 1): [2, 0, 0, 12]}
+    assert found.living() == 2
+
+
+def test_a_process_counts_on_where_one_elsewhere_ended() -> None:
+    heir = Cells()
+    heir.go_on(_with_apples(3).counted())
+    assert heir.sums("apples") == {("red", 1): [0, 0, 0, 3]}
+    heir.table("apples", 1)["red", 1][NOW] += 1
+    assert heir.sums("apples") == {("red", 1): [0, 0, 0, 4]}
+    assert together([heir.counted()]).sums("apples") == {("red", 1): [0, 0, 0, 4]}

@@ -102,9 +102,49 @@ def test_who_could_only_be_answered_too_late_is_refused_at_once(
     scheduler.submit(slow, images(1), 60.0)
     with pytest.raises(OverloadedError, match=r"which takes 2\.0 s") as refusal:
         scheduler.submit(slow, images(2), 2.5)
-    assert refusal.value.retry_after_seconds == 2
+    assert refusal.value.retry_after_seconds == 3  # a quarter more than it should take, less the 2.5 s
     slow.open.set()
     scheduler.submit(slow, images(3), 6.0)  # has time enough
+
+
+def test_who_waits_for_its_whole_batch_is_not_promised_the_time_of_one_image(
+    scheduler: Scheduler, gate: Gate, gates: Callable[..., Gate]
+) -> None:
+    together = gates("together", Costs({1: 1.0, 4: 2.0}))
+    busy(scheduler, gate)
+    for value in (1, 2, 3):
+        scheduler.submit(together, images(value), 60.0)
+    with pytest.raises(OverloadedError):  # after 1.5 s of work, 2 s for four and not 1 s for one; a quarter more
+        scheduler.submit(together, images(4), 4.0)
+    together.open.set()
+    scheduler.submit(together, images(4), 5.0)
+
+
+class Told(Costs):
+    """Remembers what it was told of runs that were stopped."""
+
+    def __init__(self) -> None:
+        super().__init__({1: 1e-9})
+        self.at_least: list[int] = []
+
+    def learn_at_least(self, images: int, seconds: float) -> None:
+        self.at_least.append(images)
+        super().learn_at_least(images, seconds)
+
+
+def test_a_run_that_was_stopped_teaches_that_it_takes_longer(
+    scheduler: Scheduler, gate: Gate, gates: Callable[..., Gate]
+) -> None:
+    costs = Told()
+    endless = gates("endless", costs)
+    busy(scheduler, gate)
+    first, second = (scheduler.submit(endless, images(value), 60.0) for value in (1, 2))
+    gate.open.set()
+    assert endless.entered.wait(60)
+    scheduler.leave(first)
+    assert first_scores(second) == [2]
+    assert costs.at_least == [1]
+    assert costs.seconds(1) > 1e-9
 
 
 def test_a_place_is_taken_while_its_images_are_decoded_and_given_back_if_they_never_come(

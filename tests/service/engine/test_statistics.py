@@ -174,3 +174,24 @@ def test_loads_are_counted_by_model_and_result() -> None:
     for seconds, succeeded in ((0.5, True), (0.25, True), (0.125, False)):
         statistics.loaded("grey", seconds, succeeded=succeeded)
     assert statistics.loads() == {("grey", True): Total(2, 0.75), ("grey", False): Total(1, 0.125)}
+
+
+def test_a_new_verdict_on_a_lane_replaces_the_old_one_and_leaves_others_alone() -> None:
+    statistics = Statistics(Cells(2))
+    statistics.judged(("a", 1), {"conv": True, "pool": False})
+    statistics.judged(("b", 1), {"conv": True})
+    statistics.judged(("a", 1), {"pool": True})
+    assert statistics.drifted() == {(("a", 1), "pool"): 1, (("b", 1), "conv"): 1}
+    statistics.cells.become(1)
+    statistics.judged(("a", 1), {"pool": True, "conv": False})
+    assert statistics.drifted()[("a", 1), "pool"] == 2
+    assert statistics.drifted()[("a", 1), "conv"] == 0
+    statistics.cells.release(0)
+    assert statistics.drifted() == {(("a", 1), "pool"): 1, (("a", 1), "conv"): 0}
+
+
+def test_sampled_images_are_counted_by_what_became_of_them() -> None:
+    statistics = Statistics()
+    statistics.sampled(("a", 1), {"seen": 7, "dropped": 1})
+    statistics.sampled(("a", 1), {"failed": 2, "seen": 1})
+    assert statistics.live() == {("a", 1): {"seen": 8, "dropped": 1, "failed": 2}}

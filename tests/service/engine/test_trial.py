@@ -1,9 +1,7 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from service.engine.trial import EarlyTrial, verdicts
 from tests import tiny_models
@@ -16,31 +14,9 @@ def written(path: Path, data: bytes) -> Path:
     return path
 
 
-def counting(limit: int) -> bytes:
-    """A network that counts so far before it answers."""
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["condition"], ["go_on"]), helper.make_node("Relu", ["value"], ["next"])],
-        "body",
-        [
-            helper.make_tensor_value_info("i", TensorProto.INT64, []),
-            helper.make_tensor_value_info("condition", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("value", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("next", TensorProto.FLOAT, None),
-        ],
-    )
-    model = tiny_models.classifier()
-    model.graph.node.append(helper.make_node("Loop", ["trips", "", "logits"], ["late"], body=body))
-    model.graph.initializer.append(numpy_helper.from_array(np.array(limit, np.int64), "trips"))
-    model.graph.output[0].name = "late"
-    return model.SerializeToString()
-
-
 def test_a_file_that_never_answers_is_stopped_and_the_next_one_is_tried(tmp_path: Path) -> None:
     good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
-    slow = written(tmp_path / "slow.onnx", counting(2**62))
+    slow = written(tmp_path / "slow.onnx", tiny_models.counting(2**62).SerializeToString())
     after = written(tmp_path / "after.onnx", tiny_models.classifier(seed=1).SerializeToString())
     found = dict(verdicts([good, slow, after], timeout_seconds=5.0))
     assert found[good] is None
@@ -85,7 +61,7 @@ def test_what_was_found_before_a_fork_is_remembered_and_only_what_changed_is_tri
 
 def test_a_fork_does_not_wait_for_a_file_that_takes_long(tmp_path: Path) -> None:
     good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
-    slow = written(tmp_path / "slow.onnx", counting(2**62))
+    slow = written(tmp_path / "slow.onnx", tiny_models.counting(2**62).SerializeToString())
     trial = EarlyTrial([good, slow])
     found = trial.within(5.0)([good])
     assert dict(found) == {good: None}

@@ -24,13 +24,13 @@ CPU = chosen_device("cpu", 1)
 class Watched:
     """A repository in a folder, and who follows it. Counts what was tried; `refusals` are given out by path."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, on_demand: bool = False) -> None:
         self.folder = folder
         self.registry = Registry()
         self.tried: list[Path] = []
         self.refusals: dict[Path, str] = {}
         self.statistics = Statistics()
-        self.watcher = Watcher(folder, self.registry, CPU, self._trial, self.statistics)
+        self.watcher = Watcher(folder, self.registry, CPU, self._trial, self.statistics, on_demand=on_demand)
 
     def _trial(self, paths: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
         for path in paths:
@@ -221,7 +221,8 @@ def test_a_folder_that_is_gone_unloads_nothing(watched: Watched) -> None:
     watched.look(3)
     assert watched.registry.classifier("tiny").version == 1
     assert watched.registry.problem is None
-    assert watched.reasons() == [f"the repository {watched.folder} cannot be read: it is gone; what is loaded stays"]
+    problem = f"the repository {watched.folder} (FOVEA_MODELS) cannot be read: it is gone"
+    assert watched.reasons() == [f"{problem}; what is loaded stays"]
     shutil.move(watched.folder.with_name("elsewhere"), watched.folder)
     watched.look(1)
     assert watched.reasons() == []
@@ -401,3 +402,74 @@ def test_without_an_interval_the_folder_is_looked_at_once(tmp_path: Path) -> Non
     repository.watcher.follow(0.0, threading.Event())  # returns
     assert repository.statistics.all_started()
     assert repository.registry.classifier("tiny").version == 1
+
+
+@pytest.fixture
+def on_demand(tmp_path: Path) -> Watched:
+    """Versions 1 and 2 are there and nobody has asked for them."""
+    repository = Watched(tmp_path, on_demand=True)
+    repository.put(1)
+    repository.put(2)
+    repository.watcher.reload()
+    return repository
+
+
+def test_on_demand_nothing_is_loaded_before_it_is_asked_for(on_demand: Watched) -> None:
+    on_demand.look(3)
+    assert [slot.state for slot in on_demand.registry.slots("tiny")] == ["ready", "ready"]
+    assert on_demand.tried == []
+    on_demand.watcher.load("tiny")
+    assert on_demand.registry.classifier("tiny").version == 2
+    assert len(on_demand.tried) == 2
+
+
+def test_what_was_given_back_is_not_loaded_by_looking_but_by_asking_again(on_demand: Watched) -> None:
+    on_demand.watcher.load("tiny")
+    gone = weakref.ref(on_demand.registry.classifier("tiny"))
+    on_demand.watcher.give_back("tiny")
+    on_demand.look(3)
+    gc.collect()
+    assert gone() is None
+    assert on_demand.slot(2).state == "ready"
+    with pytest.raises(ModelUnavailableError):
+        on_demand.registry.classifier("tiny")
+    on_demand.watcher.load("tiny")
+    assert on_demand.registry.classifier("tiny").version == 2
+
+
+def test_a_new_version_of_a_model_that_is_loaded_on_demand_is_loaded_too(on_demand: Watched) -> None:
+    on_demand.watcher.load("tiny")
+    on_demand.put(3)
+    on_demand.look()
+    assert on_demand.registry.classifier("tiny").version == 3
+
+
+def test_another_file_in_place_of_a_refused_one_may_be_asked_for(on_demand: Watched) -> None:
+    on_demand.put(1, b"not a model")
+    on_demand.put(2, b"nor is this")
+    on_demand.look()
+    with pytest.raises(ModelFileError):
+        on_demand.watcher.load("tiny")
+    assert on_demand.slot(2).state == "unavailable"
+    on_demand.put(2)
+    on_demand.look()
+    assert on_demand.slot(2).state == "ready"
+    with pytest.raises(ModelFileError):  # of version 1
+        on_demand.watcher.load("tiny")
+    assert on_demand.registry.classifier("tiny").version == 2
+
+
+def test_what_is_announced_shows_as_loading_before_anything_is_tried(tmp_path: Path) -> None:
+    """Else a worker that was just started again would say that its models do not exist."""
+    repository = Watched(tmp_path)
+    repository.put(1)
+    repository.watcher.announce()
+    assert (repository.slot(1).state, repository.tried) == ("loading", [])
+    repository.watcher.reload()
+    assert repository.slot(1).state == "ready"
+
+
+def test_a_repository_that_cannot_be_read_announces_nothing() -> None:
+    repository = Watched(Path("/proc/self/mem/models"))
+    repository.watcher.announce()
+    assert repository.registry.names() == []

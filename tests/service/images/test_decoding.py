@@ -303,8 +303,35 @@ def scans(count: int) -> bytes:
 
 def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded() -> None:
     assert decode(scans(100), LIMITS).size == (8, 8)
-    with pytest.raises(ImageTooComplexError, match=r"the JPEG has 101 scans; send one with at most 100"):
+    with pytest.raises(
+        ImageTooComplexError, match=r"the JPEG has 101 scans, and at 8x8 pixels at most 100; send it smaller"
+    ):
         decode(scans(101), LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "scans"), [(1, 100), (5_000_000, 100), (10_000_000, 50), (25_000_000, 20), (10**9, 12)]
+)
+def test_the_larger_a_jpeg_the_fewer_scans_it_may_have(pixels: int, scans: int) -> None:
+    """500 million pixels gone over, and never fewer scans than an ordinary progressive file has."""
+    assert LIMITS.jpeg_scans(pixels) == scans
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "GIF", "BMP"])
+def test_a_decoder_that_takes_too_long_is_stopped(image_format: str) -> None:
+    whole = saved(Image.effect_noise((64, 64), 80).convert("RGB"), image_format, exif=oriented(6))
+    with pytest.raises(ImageTooComplexError, match="the image takes more than 0 s to decode; send it smaller"):
+        decode(whole, ImageLimits(max_cpu_seconds=0.0))
+
+
+@pytest.mark.parametrize(("colour", "depth", "most"), [(2, 8, 24), (2, 16, 16), (6, 8, 24), (6, 16, 12), (0, 16, 24)])
+def test_pixels_of_more_than_four_bytes_count_for_more(colour: int, depth: int, most: int) -> None:
+    limits = ImageLimits(max_pixels=24)
+    samples = {0: 1, 2: 3, 6: 4}[colour]
+    row = bytes(1 + most * samples * depth // 8)
+    assert decode(png(most, 1, depth, colour, row), limits).size == (most, 1)
+    with pytest.raises(ImageTooLargeError, match=f"send at most {most} pixels"):
+        decode(png(most + 1, 1, depth, colour, row), limits)
 
 
 def test_scan_markers_after_the_image_or_in_its_metadata_do_not_count() -> None:

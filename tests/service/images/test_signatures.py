@@ -1,12 +1,14 @@
 """Header fields read from hostile bytes: exact where it matters, and never an exception."""
 
+import io
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from service.images.signatures import exif_orientation, image_format, jpeg_scans, likeness
+from service.images.signatures import exif_orientation, image_format, jpeg_scans, likeness, webp_size
 
 SCAN, END = b"\xff\xda\0\2\x11\xff\0\x22", b"\xff\xd9"
 
@@ -33,6 +35,18 @@ def test_a_flood_of_segments_cannot_hide_scans_behind_it() -> None:
 def test_an_orientation_is_one_to_eight_or_counts_as_one(orientation: int) -> None:
     exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIHH", 8, 1, 0x0112, 3, 1, orientation, 0)
     assert exif_orientation(exif) == (orientation if 1 <= orientation <= 8 else 1)
+
+
+@pytest.mark.parametrize("size", [(3, 2), (300, 200), (1, 500)])
+@pytest.mark.parametrize("options", [{"lossless": True}, {"lossless": False}, {"xmp": b"<x/>"}], ids=str)
+def test_the_size_of_a_webp_is_read_from_its_first_chunk(size: tuple[int, int], options: dict[str, object]) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", size, "red").save(file, "WEBP", **options)
+    assert webp_size(file.getvalue()) == size
+
+
+def test_a_webp_of_another_first_chunk_states_no_size() -> None:
+    assert webp_size(b"RIFF\0\0\0\0WEBPXXXX") is None
 
 
 def test_no_exif_is_upright() -> None:

@@ -15,10 +15,10 @@ from service.engine.model_metadata import with_metadata
 from service.inspection.evidence import attribution
 from service.inspection.evidence.attribution import Case, Evidence
 from tests.inspected import network as opened
-from training.export import exported
-from training.networks.global_average_pool import GlobalAveragePool
-from training.networks.normalize import Normalize
-from training.networks.resnet18 import BasicBlock
+from training.graphs.export import exported
+from training.networks.layers.global_average_pool import GlobalAveragePool
+from training.networks.layers.normalize import Normalize
+from training.networks.resnet import BasicBlock
 
 CLASSES = 5
 HEADS = ("pooled", "dense")

@@ -27,7 +27,7 @@ def test_the_evidence_for_a_digit_lies_on_its_strokes(name: str, method: str) ->
     if name == "mnist" and not MNIST.is_dir():
         pytest.skip(f"needs the four MNIST files in {MNIST} (FOVEA_DATA names the folder above)")
     network = opened(onnx.load(MODELS / name / "1" / "model.onnx"))
-    pictures = load(name, MNIST if name == "mnist" else None).test.images[:PICTURES].numpy()
+    pictures = load(name, MNIST if name == "mnist" else None, (28, 28, 1)).test.images[:PICTURES].numpy()
     shares = []
     for picture in pictures:
         evidence = METHODS[method](Case(network, picture, None, None, perf_counter() + 1000))

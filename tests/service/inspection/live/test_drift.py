@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from service.engine.layer_report import LayerReport, TrainingReport
 from service.inspection.live.drift import Drift, drift, images_needed, stability_index
 from service.inspection.live.running_statistics import Activations, activations, merged_layers
-from training.layer_statistics import layer_report
+from training.files.layer_statistics import layer_report
 
 CHANNELS = 6
 COUNTS = st.lists(st.integers(0, 1000), min_size=5, max_size=5).filter(any).map(np.array)

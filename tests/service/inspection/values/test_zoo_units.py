@@ -1,5 +1,7 @@
 """One value of each kind of layer, re-derived, in the networks of the zoo: what ONNX Runtime computed, or a reason."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,13 @@ _AXES = {1: ("channel",), 2: ("channel", "x"), 3: ("channel", "y", "x")}
 _DENSE_AXES = {1: ("channel",), 2: ("x", "channel"), 3: ("y", "x", "channel")}
 
 
+def saturates() -> bool:
+    """Whether this CPU adds pairs of 8-bit products in 16 bits (AVX2 without VNNI): then ONNX Runtime itself is off."""
+    about = Path("/proc/cpuinfo")
+    flags = set(about.read_text().split()) if about.exists() else set()
+    return "avx2" in flags and not flags & {"avx512_vnni", "avx_vnni"}
+
+
 def opened(name: str) -> Network:
     return inspected.network(zoo.network(name))
 
@@ -32,6 +41,8 @@ def one_of_each_kind(network: Network) -> list[Layer]:
 
 @pytest.mark.parametrize("name", _NAMES)
 def test_one_value_of_each_kind_of_layer(name: str) -> None:
+    if name == "resnet20_qdq" and saturates():
+        pytest.skip("this CPU's sums of 8-bit products saturate, for want of VNNI")
     network = opened(name)
     image = inspected.image(network)
     random = np.random.default_rng(0)

@@ -1,0 +1,1 @@
+"""Many images from a folder or a parquet file, classified into parquet parts; stopped anywhere, it goes on."""

@@ -1,0 +1,3 @@
+from tests.service.api.conftest import client, repository
+
+__all__ = ["client", "repository"]

@@ -1,0 +1,172 @@
+"""Many connections at once: the cap, who makes room, order, and a process without a free descriptor. Row H20."""
+
+import contextlib
+import os
+import resource
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.connections.bounds import Bounds
+from service.connections.open_files import room_for
+from tests.service.api.conftest import pixels, png, served, until
+from tests.service.connections.conftest import address_of, application
+from tests.service.connections.raw import Address, answer, answers, connected, exchanged, head, post
+from tests.service.connections.stoppable import stoppable
+
+CLASSIFY = "/v1/models/grey/classify"
+CLOSE = "Connection: close"
+CAP = 20
+
+
+@pytest.fixture(scope="module")
+def crowded(folder: Path) -> Iterator[Address]:
+    """A service with room for twenty connections."""
+    with served(application(folder), bounds=Bounds(connections=CAP)) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        address = address_of(client)
+        client.close()
+        yield address
+
+
+def is_live(address: Address) -> bool:
+    with contextlib.suppress(OSError):
+        return [one.status for one in exchanged(address, head("GET /health/live HTTP/1.1", CLOSE))] == [200]
+    return False
+
+
+def test_h20_one_connection_too_many_is_told_so_where_all_are_busy(crowded: Address) -> None:
+    busy = head(f"POST {CLASSIFY} HTTP/1.1", "Content-Length: 100")
+    with contextlib.ExitStack() as stack:
+        for _ in range(CAP):
+            stack.enter_context(connected(crowded, busy))
+        found = until_refused(crowded)
+    assert found == ((503, "connections_full"), "1")
+    until(lambda: is_live(crowded))
+
+
+def until_refused(address: Address) -> tuple[tuple[int, str], str]:
+    """What one more is told, once the service has seen that all others are busy."""
+    refusals: list[tuple[tuple[int, str], str]] = []
+
+    def refused() -> bool:
+        (one,) = exchanged(address, head("GET /health/live HTTP/1.1", CLOSE))
+        if one.status != 200:
+            refusals.append((one.problem, one.headers["retry-after"]))
+        return one.status != 200
+
+    until(refused)
+    return refusals[0]
+
+
+def test_h20_who_asks_for_nothing_makes_room(crowded: Address) -> None:
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(connected(crowded)) for _ in range(CAP)]
+        until(lambda: is_live(crowded))
+        until(lambda: is_live(crowded))
+        closed = [one for one in idle if _is_closed(one)]
+        assert closed
+        assert len(closed) < CAP
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.01)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_h20_a_thousand_requests_at_once_are_answered_in_their_order(address: Address) -> None:
+    picture = png(pixels())
+    kinds = [head(), post(CLASSIFY, picture), head("GET /nowhere HTTP/1.1"), post("/v1/models/none/classify", picture)]
+    statuses = [200, 200, 404, 404]
+    sent = [kinds[number % 4] for number in range(1000)] + [head("GET /health/live HTTP/1.1", CLOSE)]
+    with connected(address) as connection:
+        sender = threading.Thread(target=connection.sendall, args=[b"".join(sent)])
+        sender.start()
+        found = answers(connection)
+        sender.join()
+    assert [one.status for one in found] == [*(statuses[number % 4] for number in range(1000)), 200]
+
+
+def test_h20_what_waits_behind_an_answer_is_not_taken_before_its_turn(folder: Path) -> None:
+    """Else 256 KiB of requests would be some megabytes of memory, and as many more behind each answer."""
+    count = 5_000
+    with stoppable(folder, seconds=0.0) as service:
+        sent = head("GET /hold HTTP/1.1") + count * head() + head("GET /health/live HTTP/1.1", CLOSE)
+        with connected(service.address) as connection:
+            sender = threading.Thread(target=connection.sendall, args=[sent])
+            sender.start()
+            until(lambda: service.app.state.ledger.counts.in_flight() == 1)
+            (one,) = service.server.server_state.connections
+            until(lambda: one.flow.read_paused)  # type: ignore[union-attr]  # it is a GuardedProtocol
+            assert one.intake.messages < 200  # type: ignore[union-attr]
+            service.let_go()
+            assert len(answers(connection)) == count + 2
+            sender.join()
+
+
+def test_h20_hundreds_of_kept_connections_are_all_answered(address: Address) -> None:
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connected(address, head())) for _ in range(300)]
+        assert [answer(one).status for one in connections] == 300 * [200]
+
+
+def test_h20_a_process_that_may_open_256_files_recovers_from_more_connections(folder: Path) -> None:
+    """The cap follows the limit; nothing else is short of descriptors, and all are given back."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address: Address = free.getsockname()
+    command = [sys.executable, "-m", "service", "serve", "--port", str(address[1]), "--models", str(folder)]
+    variables = {**os.environ, "FOVEA_WORKERS": "1", "FOVEA_PROVIDER": "cpu", "FOVEA_LOG_LEVEL": "warning"}
+    with subprocess.Popen(  # noqa: S603
+        command,
+        env=variables,
+        stderr=subprocess.PIPE,
+        preexec_fn=_at_most_256_files,  # noqa: PLW1509
+    ) as process:
+        until(lambda: is_live(address))
+        before = _open_files(process.pid)
+        with contextlib.ExitStack() as stack:
+            for _ in range(400):
+                with contextlib.suppress(OSError):
+                    stack.enter_context(connected(address))
+            until(lambda: is_live(address))
+            assert before < _open_files(process.pid) < 256
+        until(lambda: _open_files(process.pid) <= before + 2 and is_live(address))
+        process.terminate()
+        _, log = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "the limit of open files allows no more" in log.decode()
+    assert b"Traceback" not in log
+
+
+def _at_most_256_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+
+def _open_files(process: int) -> int:
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = (256, 4096)
+
+    def set_to(_what: int, new: tuple[int, int]) -> None:
+        nonlocal limits
+        limits = new
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", set_to)
+    assert room_for(1000, 64) == 1000
+    assert limits == (1160, 4096)
+    assert room_for(100_000, 64) == 4096 - 160
+    limits = (100, 100)
+    assert room_for(1000, 64) == 16

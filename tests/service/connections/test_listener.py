@@ -1,0 +1,46 @@
+"""A listening socket that turns away: closing it then resets nobody who has connected."""
+
+import socket
+import sys
+
+import pytest
+
+from service.connections.listener import turn_away, welcome
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can drop what begins a connection")
+
+
+def test_who_has_connected_is_accepted_and_nobody_else_connects_until_they_are_welcome() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address, timeout=60) as early:
+            early.sendall(b"hello")
+            turn_away(listener)
+            with socket.socket() as late:
+                late.settimeout(0.3)
+                with pytest.raises(TimeoutError):
+                    late.connect(address)
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.recv(5) == b"hello"
+                accepted.sendall(b"answer")
+            assert early.recv(6) == b"answer"
+        welcome(listener, 10.0)
+        with socket.create_connection(address, timeout=60):
+            accepted, _ = listener.accept()
+            accepted.close()
+
+
+def test_sockets_of_other_kinds_are_left_alone() -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        welcome(other, 10.0)
+        turn_away(other)
+
+
+def test_unread_answers_are_given_up_by_the_kernel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        welcome(listener, 10.0)
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
