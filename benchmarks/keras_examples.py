@@ -1,10 +1,11 @@
 """The two Keras examples trained by Keras and by `training`, on the same CIFAR-10 images, one after the other.
 
-    python -m benchmarks.keras_examples DIR [--seeds 3] [--epochs 10] [--write]
+    python -m benchmarks.keras_examples DIR [--seeds 3] [--epochs 10] [--set KEY=VALUE ...] [--write]
 
 DIR holds CIFAR-10 in a form that `training` reads. Each system gets both processors and its own defaults: the same
 network, batch size, optimiser, learning rate, epochs and share held out; the last epoch's weights count. Seconds are an
-epoch's training without its validation; the first epoch of each run is left out, since Keras compiles in it.
+epoch's training without its validation; the first epoch of each run is left out, since Keras compiles in it. `--set`
+changes our recipes, as where `python -m training probe keras_1` finds another arithmetic faster than float32.
 """
 
 import argparse
@@ -28,9 +29,10 @@ from training.commands.measure import accuracies
 from training.datasets import Dataset, load
 from training.learning.events import Epoch, Step
 from training.learning.group import Group
-from training.recipes import recipe_named
+from training.recipes import Recipe, recipe_named, with_settings
 from training.runs.plan import Plan
 from training.runs.session import begun
+from training.subnormals import flush_subnormals
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,14 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> None:
     options = _options()
-    keep_freed_memory()  # as the command line does
+    keep_freed_memory()  # as the command line does, and the next
+    flush_subnormals()
     dataset = load("cifar10", options.data, (32, 32, 3))
     with TemporaryDirectory() as folder:
         arrays = Path(folder) / "cifar10.npz"
         _save(dataset, arrays)
         runs = {
-            example: [_pair(example, arrays, dataset, options.epochs, seed) for seed in range(options.seeds)]
+            example: [_pair(example, arrays, dataset, options, seed) for seed in range(options.seeds)]
             for example in EXAMPLES
         }
     report = _report(runs, dataset, options)
@@ -71,12 +74,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("data", type=Path, metavar="DIR")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()
 
 
-def _pair(example: str, arrays: Path, dataset: Dataset, epochs: int, seed: int) -> Pair:
-    pair = {"keras": _keras(example, arrays, epochs, seed), "fovea": _ours(example, dataset, epochs, seed)}
+def _pair(example: str, arrays: Path, dataset: Dataset, options: argparse.Namespace, seed: int) -> Pair:
+    recipe = with_settings(replace(recipe_named(example), epochs=options.epochs), options.settings)
+    pair = {"keras": _keras(example, arrays, options.epochs, seed), "fovea": _ours(recipe, dataset, seed)}
     print(example, seed, pair, flush=True)
     return pair
 
@@ -97,9 +102,8 @@ def _keras(example: str, arrays: Path, epochs: int, seed: int) -> Trained:
     return Trained(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _ours(example: str, dataset: Dataset, epochs: int, seed: int) -> Trained:
-    recipe = replace(recipe_named(example), epochs=epochs)
-    session = begun(Plan(recipe=recipe, seed=seed, name=example), dataset, Group())
+def _ours(recipe: Recipe, dataset: Dataset, seed: int) -> Trained:
+    session = begun(Plan(recipe=recipe, seed=seed, name=recipe.name), dataset, Group())
     seconds = _epoch_seconds(session.events())
     parameters = sum(parameter.numel() for parameter in session.state.network.parameters())
     return Trained(accuracies(session)[0], seconds[1:], parameters)
@@ -114,7 +118,10 @@ def _epoch_seconds(events: Iterator[Step | Epoch]) -> list[float]:
 def _report(runs: dict[str, list[Pair]], dataset: Dataset, options: argparse.Namespace) -> str:
     keras = peer_python("keras")
     about = f"{machine.processors()}; keras {version(keras, 'keras')}, tensorflow {version(keras, 'tensorflow-cpu')}"
-    command = f"python -m benchmarks.keras_examples DIR --seeds {options.seeds} --epochs {options.epochs}"
+    command = " ".join(
+        [f"python -m benchmarks.keras_examples DIR --seeds {options.seeds} --epochs {options.epochs}"]
+        + [f"--set {setting}" for setting in options.settings]
+    )
     head = ("example", "parameters", "accuracy: Keras", "Fovea", "s per epoch: Keras", "Fovea", "times as fast")
     rows = [_row(example, pairs) for example, pairs in runs.items()]
     return (

@@ -76,6 +76,8 @@ def workers(settings: Settings) -> tuple[int, str]:
 def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.socket], written: Log) -> int:
     cells = Cells(len(listeners))
     folder = _own_folder()
+    # Bound before the fork, as the listeners are: who takes a dead worker's place needs nothing of the disk.
+    own_sockets = [_own_socket(_address(folder, index)) for index in range(len(listeners))]
     app = create_app(settings, trial.within(_TRIAL_SECONDS), cells, written.write)
     gc.freeze()
 
@@ -83,14 +85,14 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
         cells.become(index)
         peers = [_address(folder, other) for other in range(len(listeners)) if other != index]
         app.state.workers = Workers(len(listeners), Peers(peers))
-        return _run(app, [listeners[index], _own_socket(_address(folder, index))])
+        return _run(app, [listeners[index], own_sockets[index]])
 
     def stopping() -> None:
         for listener in listeners:
             listener.close()
 
     try:
-        return supervise(len(listeners), work, cells.release, stopping)
+        return supervise(len(listeners), work, cells.end, stopping)
     finally:
         shutil.rmtree(folder)
 
@@ -138,8 +140,7 @@ def _address(folder: Path, index: int) -> Path:
 
 
 def _own_socket(address: Path) -> socket.socket:
-    """Where the other workers reach this one; a file that an ended process left is replaced."""
-    address.unlink(missing_ok=True)
+    """Where the other workers reach one of them."""
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     one.bind(str(address))
     return one

@@ -7,6 +7,7 @@ from service.errors import FoveaError
 from training.allocator import keep_freed_memory
 from training.commands import describe, evaluate, export, listing, measure, probe, quantize, report, train
 from training.errors import StoppedError
+from training.subnormals import flush_subnormals
 
 INTERRUPTED = 130  # what a shell gives for Ctrl-C: 128 + SIGINT
 
@@ -37,4 +38,5 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     keep_freed_memory()
+    flush_subnormals()
     sys.exit(main())

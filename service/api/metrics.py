@@ -83,6 +83,8 @@ def _service(services: Services, statistics: Statistics) -> Iterator[Metric]:
     info.add_metric((__version__, provider), 1)
     yield info
     yield GaugeMetricFamily("fovea_workers", "Living worker processes.", value=statistics.cells.living())
+    ended = statistics.cells.ended()
+    yield CounterMetricFamily("fovea_worker_restarts", "Workers that ended and were started again.", value=ended)
 
 
 def _http(counts: HttpCounts) -> Iterator[Metric]:

@@ -4,6 +4,8 @@ Each listens on a socket file of its own as well, where it gets the same request
 """
 
 import asyncio
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +32,8 @@ class Peers:
         for address in self.addresses:
             try:
                 status, answer = await _asked(address, _written(request, body))
-            except OSError as error:  # it is being started again, and will load what is in the folder
-                raise PeerFailedError(f"cannot be reached: {error.strerror}") from error
+            except OSError as error:  # it ended meanwhile; who takes its place loads what is in the folder
+                raise PeerFailedError(f"gave no answer: {error.strerror}") from error
             if status != 200:
                 raise PeerFailedError(f"answered {status}: {shown(answer, 300)}")
 
@@ -46,7 +48,7 @@ class Peers:
     async def _answer(self, request: Request, seconds: float, address: Path) -> str:
         try:
             status, answer = await asyncio.wait_for(_asked(address, _written(request, b"")), seconds)
-        except (OSError, TimeoutError, IndexError):  # being started again, hanging, or ended while it answered
+        except (OSError, TimeoutError):  # ended while it answered, or hangs
             return ""
         return answer if status == 200 else ""
 
@@ -66,11 +68,13 @@ def _written(request: Request, body: bytes) -> bytes:
 
 
 async def _asked(address: Path, request: bytes) -> tuple[int, str]:
-    """The status and the body of the answer."""
+    """The status and the body of the answer. Raises OSError where there is none."""
     reader, writer = await asyncio.open_unix_connection(str(address))
     try:
         writer.write(request)
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        if not head:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         return int(head.split(maxsplit=2)[1]), body.decode(errors="replace")
     finally:
         writer.close()

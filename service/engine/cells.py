@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 NOW = 3  # the first cells of every record: what is so at the moment, as the length of a queue; 0 once the process ended
 
-_HEAD = 16  # of a part: the bytes in use and whether its process lives
+_HEAD = 16  # of a part: the bytes in use, whether its process lives, how many before it ended
+_LIVES, _ENDED = 8, 12  # bytes into the head
 _RECORD = struct.Struct("=II")  # bytes of the key, cells
 _KEY_BYTES = 512
 _CELL = 8
@@ -63,13 +64,19 @@ class Cells:
         self._reading = threading.Lock()
         self.release(part)
         self._part = part
-        self._bytes[self._base + 8] = 1
+        self._bytes[self._base + _LIVES] = 1
         for table in self._tables:
             table.clear()
 
+    def end(self, part: int) -> None:
+        """The process of `part` has ended, and another takes its place. To be called by their parent alone."""
+        (before,) = struct.unpack_from("=I", self._bytes, part * self._part_bytes + _ENDED)
+        struct.pack_into("=I", self._bytes, part * self._part_bytes + _ENDED, before + 1)
+        self.release(part)
+
     def release(self, part: int) -> None:
-        """The process of `part` has ended: what was so only while it lived is so no more; what it counted stays."""
-        self._bytes[part * self._part_bytes + 8] = 0
+        """What was so only while the process of `part` lived is so no more; what it counted stays."""
+        self._bytes[part * self._part_bytes + _LIVES] = 0
         for place in self._found(part):
             for cell in range(place.start, place.start + NOW):
                 self._cells[cell] = 0.0
@@ -98,7 +105,12 @@ class Cells:
 
     def living(self) -> int:
         """How many processes count."""
-        return sum(self._bytes[part * self._part_bytes + 8] for part in range(self.parts))
+        return sum(self._bytes[part * self._part_bytes + _LIVES] for part in range(self.parts))
+
+    def ended(self) -> int:
+        """How many processes ended and were started again."""
+        heads = range(_ENDED, self.parts * self._part_bytes, self._part_bytes)
+        return sum(struct.unpack_from("=I", self._bytes, head)[0] for head in heads)
 
     def read(
         self, kind: str, where: Callable[[Hashable], bool] = lambda _: True

@@ -161,6 +161,9 @@ def test_a_worker_that_is_killed_is_started_again_and_what_it_counted_stays(serv
     assert max(before) in served.children()
     assert served.everywhere(lambda: served.classified() == 200)
     assert served.metric("fovea_images_total", model="grey") == 50
+    assert served.everywhere(lambda: served.metric("fovea_worker_restarts_total") == 1, times=20)
+    statistics = "/v1/models/grey/live-statistics"
+    assert served.everywhere(lambda: served.ask("GET", statistics).json()["workers_asked"] == 2, times=20)
 
 
 def test_the_service_stops_as_asked_with_exit_code_0(served: Served) -> None:

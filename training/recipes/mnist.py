@@ -40,4 +40,4 @@ MNIST_FAST = Recipe(
     test_time="shift",
 )
 
-MNIST_BEST = replace(MNIST_FAST, name="mnist_best", epochs=30)
+MNIST_BEST = replace(MNIST_FAST, name="mnist_best", epochs=16)

@@ -34,12 +34,12 @@ def worker(part, count):
     signal.pause()
 
 def seen():
-    return [cells.living(), sorted([str(key), value] for key, value in cells.sums("apples").items())]
+    return [cells.living(), cells.ended(), sorted([str(key), value] for key, value in cells.sums("apples").items())]
 
 def end(pid, part):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    cells.release(part)
+    cells.end(part)
 
 one, two = worker(0, 1000), worker(1, 200)
 found = [seen()]
@@ -55,10 +55,10 @@ print(json.dumps(found))
 
 def test_forked_processes_are_summed_and_what_a_dead_one_counted_stays() -> None:
     both, without_two, with_its_heir, none = json.loads(subprocess.check_output([sys.executable, "-c", FORKING]))  # noqa: S603
-    assert both == [2, [["('red', 1)", [10, 0, 0, 1207]]]]
-    assert without_two == [1, [["('red', 1)", [5, 0, 0, 1207]]]]
-    assert with_its_heir == [2, [["('red', 1)", [10, 0, 0, 1237]]]]
-    assert none == [0, [["('red', 1)", [0, 0, 0, 1237]]]]
+    assert both == [2, 0, [["('red', 1)", [10, 0, 0, 1207]]]]
+    assert without_two == [1, 1, [["('red', 1)", [5, 0, 0, 1207]]]]
+    assert with_its_heir == [2, 1, [["('red', 1)", [10, 0, 0, 1237]]]]
+    assert none == [0, 3, [["('red', 1)", [0, 0, 0, 1237]]]]
 
 
 def test_keys_come_back_as_they_were_and_kinds_are_apart() -> None:
