@@ -14,6 +14,7 @@ _MEANING = {
     401: "the token is missing or wrong",
     404: "unknown model, version or layer",
     413: "the body or the answer is too large",
+    414: "the URL is too long",
     415: "not an image of a supported format",
     422: "a parameter, a value in the body or an image cannot be used",
     429: "more requests than the client's quota; see Retry-After",
@@ -47,12 +48,18 @@ IMAGES_BODY = _body(_multipart({"type": "array", "items": _BINARY}))
 
 
 def describe_problems(app: FastAPI) -> None:
-    """Puts `Problem` among the schemas once they are asked for: FastAPI only knows those of application/json."""
+    """Adds what no route states: `Problem` among the schemas, since FastAPI only knows those of application/json, and
+    the answer to a URL too long where there is a query to make it so.
+    """
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
         schema = described()
         schema["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+                    operation["responses"] |= {"414": problems(414)[414]}
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way

@@ -16,6 +16,7 @@ from service.engine.model_file import ModelFile
 from service.engine.network_interface import Activation
 from service.engine.probabilities import probabilities
 from service.engine.runner import Runner, runners
+from service.engine.serialization import serialized
 from service.engine.turn import Turn
 from service.errors import (
     ModelFileError,
@@ -100,7 +101,7 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
     Raises ModelFileError where the file cannot be run or answers NaN.
     """
     try:
-        opened = runners(file.model.SerializeToString(), device)
+        opened = runners(serialized(file.model), device)
     except RUNTIME_ERRORS as error:
         raise ModelFileError(f"ONNX Runtime refuses the file: {_reason(error)}", "export the model again") from error
     if foreign := opened[0].foreign_nodes:
@@ -170,7 +171,7 @@ def _runner_alone(classifier: Classifier, max_batch: int) -> Runner | None:
     threads, costs, file = classifier.device.alone_threads, classifier.costs, classifier.file
     if threads is None or max_batch == 1 or costs.seconds(1) < _WORTH_SECONDS or file.size_bytes > _WORTH_BYTES:
         return None
-    opened = Runner(file.model.SerializeToString(), replace(classifier.device, threads=threads))
+    opened = Runner(serialized(file.model), replace(classifier.device, threads=threads))
     alone, image = replace(classifier, alone=opened), smoke_inputs(file)[1:]
 
     def run(_images: int) -> None:

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from service.engine.model_metadata import ModelMetadata, graph_sha256, stated_metadata, stated_sha256, validated
 from service.engine.network_interface import ClassOutput, ImageInput, class_output, image_input
+from service.engine.serialization import without_large_values
 from service.errors import (
     ChecksumMismatchError,
     CorruptModelError,
@@ -84,7 +85,7 @@ def parsed(data: bytes) -> onnx.ModelProto:
         raise CorruptModelError("the file holds no graph", "copy or export it again")
     _refuse_external_data(model)
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(without_large_values(model))
     except (onnx.checker.ValidationError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(f"ONNX refuses the graph: {shown(reason, 200)}", "export the model again") from error

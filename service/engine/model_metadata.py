@@ -12,6 +12,7 @@ import onnx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.engine.layer_report import TrainingReport
+from service.engine.serialization import pieces
 from service.engine.training_history import TrainingHistory
 from service.errors import InvalidMetadataError
 from service.images.preprocessing import Preprocessing
@@ -119,10 +120,10 @@ def stated_sha256(model: onnx.ModelProto) -> str | None:
 
 def graph_sha256(model: onnx.ModelProto) -> str:
     """SHA-256 over the model without its metadata_props, in protobuf's deterministic serialisation."""
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.metadata_props[:]
-    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
+    digest = hashlib.sha256()
+    for piece in pieces(model, without={"metadata_props"}):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _foreign_props(model: onnx.ModelProto) -> dict[str, str]:

@@ -22,6 +22,7 @@ from typing import Any
 import onnx
 
 from service.engine.model_file import ModelFile
+from service.engine.serialization import serialized
 from service.errors import DeadlineExceededError, InspectionBusyError, InspectionEndedError
 from service.inspector.messages import (
     Answered,
@@ -184,7 +185,7 @@ class _Process:
 
     def _graph(self, wanted: GraphWanted) -> bytes:
         args = self._waiting[wanted.number].args
-        return next(a.model.SerializeToString() for a in args if isinstance(a, ModelFile) and a.sha256 == wanted.sha256)
+        return next(serialized(a.model) for a in args if isinstance(a, ModelFile) and a.sha256 == wanted.sha256)
 
     def _settle(self, number: int, outcome: Any) -> None:
         with self._lock:

@@ -1,0 +1,130 @@
+"""A model as the bytes of its file, made piece by piece: protobuf makes them in one go, and nothing else of the process
+runs meanwhile, seconds for a network of 500 MB.
+
+Knows ONNX's messages and protobuf's wire format, and nothing of what they mean.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import onnx
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+_LARGE_VALUES = 1 << 18  # of a tensor, from which on they are a piece of their own
+_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
+_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
+_RAW_DATA = onnx.TensorProto.DESCRIPTOR.fields_by_name["raw_data"].number
+_LENGTH_DELIMITED = 2  # protobuf's wire type of what states its length: messages and bytes
+
+
+def serialized(model: onnx.ModelProto) -> bytes:
+    """What `SerializeToString(deterministic=True)` gives, several times as fast for large weights."""
+    return b"".join(pieces(model))
+
+
+def pieces(model: onnx.ModelProto, without: Collection[str] = ()) -> Iterator[bytes]:
+    """The same in parts, the fields of the model that are named in `without` left out."""
+    if UnknownFieldSet(model) or UnknownFieldSet(model.graph):  # of a later ONNX: their place cannot be told
+        yield _fields_and_unknown(model, without)
+        return
+    graph = list(_graph_pieces(model.graph))
+    yield _fields(model, lambda field: field.number < _GRAPH and field.name not in without)
+    if model.HasField("graph"):
+        yield _head(_GRAPH, sum(map(len, graph)))
+        yield from graph
+    yield _fields(model, lambda field: field.number > _GRAPH and field.name not in without)
+
+
+def without_large_values(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose large initialisers have no values and say that they have none: dims of 0.
+
+    Those whose values are not as many as they say keep them.
+    """
+    slim = onnx.ModelProto.FromString(_fields(model, lambda field: field.number != _GRAPH))
+    slim.graph.MergeFromString(_fields(model.graph, lambda field: field.number != _INITIALIZER))
+    for tensor in model.graph.initializer:
+        kept = slim.graph.initializer.add()
+        if _is_large(tensor) and _is_whole(tensor):
+            kept.MergeFromString(_fields(tensor, lambda field: field.number != _RAW_DATA))
+            kept.dims[:] = [0]
+        else:
+            kept.CopyFrom(tensor)
+    return slim
+
+
+def _graph_pieces(graph: onnx.GraphProto) -> Iterator[bytes]:
+    yield _fields(graph, lambda field: field.number < _INITIALIZER)
+    for tensor in graph.initializer:
+        parts = list(_tensor_pieces(tensor))
+        yield _head(_INITIALIZER, sum(map(len, parts)))
+        yield from parts
+    yield _fields(graph, lambda field: field.number > _INITIALIZER)
+
+
+def _tensor_pieces(tensor: onnx.TensorProto) -> Iterator[bytes]:
+    if not _is_large(tensor):
+        yield tensor.SerializeToString(deterministic=True)
+        return
+    values = tensor.raw_data
+    yield _fields(tensor, lambda field: field.number < _RAW_DATA)
+    yield _head(_RAW_DATA, len(values))
+    yield values
+    yield _fields(tensor, lambda field: field.number > _RAW_DATA)
+
+
+def _is_large(tensor: onnx.TensorProto) -> bool:
+    """By what it says of itself: its bytes would have to be copied to be counted."""
+    return tensor.HasField("raw_data") and math.prod(tensor.dims) >= _LARGE_VALUES and not UnknownFieldSet(tensor)
+
+
+def _is_whole(tensor: onnx.TensorProto) -> bool:
+    if tensor.data_type not in onnx.helper.get_all_tensor_dtypes() or tensor.data_type == onnx.TensorProto.STRING:
+        return False
+    size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return len(tensor.raw_data) == math.prod(tensor.dims) * size
+
+
+def _fields_and_unknown(model: onnx.ModelProto, without: Collection[str]) -> bytes:
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for name in without:
+        bare.ClearField(name)
+    return bare.SerializeToString(deterministic=True)
+
+
+def _fields(message: Any, wanted: Callable[[Any], bool]) -> bytes:
+    """Some of a message's fields, in the order of their numbers, as protobuf writes them."""
+    part = type(message)()
+    for field in message.DESCRIPTOR.fields:
+        if wanted(field) and _is_set(message, field):
+            _set(part, field, getattr(message, field.name))
+    written: bytes = part.SerializeToString(deterministic=True)
+    return written
+
+
+def _is_set(message: Any, field: Any) -> bool:
+    return bool(len(getattr(message, field.name))) if field.is_repeated else bool(message.HasField(field.name))
+
+
+def _set(message: Any, field: Any, value: Any) -> None:
+    if field.is_repeated:
+        getattr(message, field.name).extend(value)
+    elif field.message_type is not None:
+        getattr(message, field.name).CopyFrom(value)
+    else:
+        setattr(message, field.name, value)
+
+
+def _head(number: int, length: int) -> bytes:
+    """What stands before a field that states its length."""
+    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(length)
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; all but the last have the eighth."""
+    more = []
+    while value > 0x7F:
+        more.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*more, value])
