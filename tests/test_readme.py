@@ -30,7 +30,7 @@ def test_every_setting_is_named_with_its_default(name: str) -> None:
     if "MiB" in stated:
         assert int(stated.removesuffix(" MiB")) * 2**20 == default
     elif default not in (None, ""):
-        assert stated == f"{default:g}" if isinstance(default, float) else str(default)
+        assert stated == (f"{default:g}" if isinstance(default, float) else str(default).lower())
 
 
 def test_the_first_example_gives_the_answer_that_is_printed() -> None:

@@ -81,8 +81,14 @@ async def invalid_parameter(request: Request, error: Exception) -> Response:
     detail = (
         f"{name[:64]} is missing" if missing else f"{name[:64]}={shown(first.get('input'))} cannot be used: {reason}"
     )
-    remedy = "leave it out; see /docs for the parameters" if unknown else "see /docs for its range"
+    there = _reference(request)
+    remedy = f"leave it out; see {there} for the parameters" if unknown else f"see {there} for its range"
     return problem(request, 422, "parameter_invalid", detail, remedy)
+
+
+def _reference(request: Request) -> str:
+    """Where the interface is described: here, or where that is switched off, among the project's documents."""
+    return "/docs" if request.app.state.settings.docs else "docs/api.md of the project"
 
 
 def _place(path: Sequence[str | int], sent: object) -> str:
@@ -105,7 +111,7 @@ async def http_error(request: Request, error: Exception) -> Response:
         return await _body_not_read(request, error.__cause__)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     detail = f"{request.method} {shown(request.url.path)}: {HTTPStatus(error.status_code).phrase}"
-    remedy = WHAT_THERE_IS if is_protocol(request.scope) else "see /docs for what there is"
+    remedy = WHAT_THERE_IS if is_protocol(request.scope) else f"see {_reference(request)} for what there is"
     answer = problem(request, error.status_code, code, detail, remedy)
     answer.headers.update(error.headers or {})
     return answer

@@ -52,5 +52,6 @@ def written(folder: Path, parts: Sequence[int], settings: Settings, cpus: int = 
         num_cpus=cpus,
         compute=ActorPoolStrategy(min_size=1, max_size=min(workers, len(parts))),
     )
-    for row in done.iter_rows():
-        yield int(row["part"]), int(row["errors"])
+    # Nothing fetched ahead: else a part that is done is only said once the next one is too.
+    for batch in done.iter_batches(batch_size=1, prefetch_batches=0):
+        yield int(batch["part"][0]), int(batch["errors"][0])

@@ -24,4 +24,4 @@ FASHION_MNIST = Recipe(
     test_time="mirror+shift",
 )
 
-FASHION_MNIST_BEST = replace(FASHION_MNIST, name="fashion_mnist_best", epochs=20, erased_side=8)
+FASHION_MNIST_BEST = replace(FASHION_MNIST, name="fashion_mnist_best", epochs=40, erased_side=8)

@@ -281,4 +281,5 @@ def test_documentation_and_metrics_may_be_switched_off(repository: Path) -> None
         for path in ("/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css", "/metrics"):
             answer = client.get(path)
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+            assert answer.json()["remedy"] == "see docs/api.md of the project for what there is"
         assert client.get("/health/live").status_code == 200
