@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -58,6 +59,7 @@ from service.inspector.client import Inspector
 from service.settings import Settings
 
 _LOAD_ENDS_SECONDS = 2.0  # for a load that is under way when the service stops
+_OTHERS_ANSWER_SECONDS = 3.0  # until a worker that was started again takes requests without its models
 
 log = logging.getLogger("fovea")
 
@@ -162,6 +164,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sampling = asyncio.create_task(services.sampler.follow(services.ask)) if services.sampler else None
     following = _follow(app.state.watcher, services.settings.poll_seconds, stop)
     rotating = asyncio.create_task(app.state.entrance.follow_files())
+    if app.state.cells is not None and app.state.cells.ended():
+        await _until_as_good_as_the_others(services)
     yield
     stop.set()
     rotating.cancel()
@@ -175,6 +179,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(services.inspector.close)
     if traces is not None:
         await asyncio.to_thread(traces.close)
+
+
+async def _until_as_good_as_the_others(services: Services) -> None:
+    """A worker that takes a dead one's place answers nobody before it has loaded what the others answer with: who
+    connects meanwhile waits. Models that take long are not waited for.
+    """
+    end = time.monotonic() + _OTHERS_ANSWER_SECONDS
+    while not services.scheduler.statistics.all_started() and time.monotonic() < end:  # noqa: ASYNC110 - of all processes
+        await asyncio.sleep(0.01)
 
 
 def _tracing(settings: Settings, scheduler: Scheduler) -> tracing.Tracing | None:

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import __main__, serving
+from service.connections.bounds import Bounds
 
 KIB_A_REQUEST = 1
 _EVERY = 200
@@ -28,8 +29,8 @@ def _leak() -> None:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
 
 
-def _leaking_protocol(app: FastAPI) -> type[Any]:
-    protocol = _honest(app)
+def _leaking_protocol(app: FastAPI, bounds: Bounds | None = None) -> type[Any]:
+    protocol = _honest(app, bounds)
 
     def on_message_complete(self: Any) -> None:
         _leak()

@@ -30,6 +30,7 @@ class Crowd:
     wording: Wording
     members: set["GuardedProtocol"] = field(default_factory=set)
     held: int = 0
+    _full_until: float = 0.0
     _next: asyncio.TimerHandle | None = None
 
     def joined(self, one: "GuardedProtocol", loop: asyncio.AbstractEventLoop) -> None:
@@ -74,9 +75,13 @@ class Crowd:
             member.look(now)
 
     def _made_room(self, now: float) -> bool:
+        """Whether somebody was silent for long enough, and is gone. Looks at all, so not for everybody who comes."""
+        if now < self._full_until:
+            return False
         silent = {member: member.silent_seconds(now) for member in self.members}
         longest = max(silent, key=lambda member: silent[member])
         if silent[longest] < SILENT_SECONDS:
+            self._full_until = now + SILENT_SECONDS - silent[longest]  # before that nobody is
             return False
         longest.transport.abort()
         return True

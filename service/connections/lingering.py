@@ -7,6 +7,7 @@ of what was answered. So behind a request that was not read to its end the servi
 
 import asyncio
 import socket
+import struct
 import sys
 from typing import Any
 
@@ -14,6 +15,7 @@ from service.connections.bounds import LINGER_BYTES, LINGER_SECONDS
 from service.connections.intake import BETWEEN, Intake
 
 _ACKNOWLEDGED = slice(120, 128)  # tcpi_bytes_acked of struct tcp_info
+_AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: on, for no second
 
 
 class LingeringTransport(asyncio.Transport):
@@ -61,6 +63,13 @@ class LingeringTransport(asyncio.Transport):
         """Whoever is answering learns of it a moment later, and writes on until then."""
         self.write = _dropped  # type: ignore[method-assign,assignment]
         self._transport.abort()
+
+    def reset(self) -> None:
+        """As `abort`; what the other end has not read yet is let go at once, which the kernel would keep for it."""
+        one = self._transport.get_extra_info("socket")
+        if one is not None and one.family != socket.AF_UNIX:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.abort()
 
     def pause_reading(self) -> None:
         self._transport.pause_reading()

@@ -210,7 +210,7 @@ class GuardedProtocol(HttpToolsProtocol):
         unread = self.transport.get_write_buffer_size()
         self.reading.look(unread, self.transport.taken_bytes() if unread else 0, now)
         if self.reading.is_over(now):
-            self.transport.abort()
+            self.transport.reset()
         elif self.patience.is_over(now) and not self.transport.is_closing():
             self._is_late()
 

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -197,8 +198,13 @@ class _Process:
                 asked.answer.set_result(outcome)
 
     def _bury(self, left: list[_Asked], code: int) -> None:
-        """Those that cannot have ended the process are asked again; the others are told that they may have."""
-        culprits = [asked for asked in left if asked.started and asked.given_up] or [a for a in left if a.started]
+        """Those that cannot have ended the process are asked again; the others are told that they may have.
+
+        Who kills is somebody else, perhaps for want of memory: the first time it says nothing of a question.
+        """
+        culprits = [asked for asked in left if asked.started and asked.given_up]
+        if not culprits and code != -signal.SIGKILL:
+            culprits = [asked for asked in left if asked.started]
         for asked in left:
             if asked in culprits or asked.tries >= _TRIES:
                 with suppress(InvalidStateError):

@@ -3,13 +3,14 @@
 Says that it happens and how, never how long it took; a service with patience never does, so what was seen is its doing.
 """
 
+import errno
 import socket
 
 import httpx
 import pytest
 
 from service.connections.patience import Patience, Reading
-from tests.service.api.conftest import pixels, png
+from tests.service.api.conftest import pixels, png, until
 from tests.service.connections.raw import Address, Answer, answer, answers, connected, head, post
 
 CLASSIFY = "/v1/models/grey/classify"
@@ -129,6 +130,15 @@ def test_h4_who_does_not_read_the_answer_is_cut_off(hasty: Address, hasty_client
         with pytest.raises(ConnectionError):
             connection.sendall(10**6 * head("GET /openapi.json HTTP/1.1"))
     assert hasty_client.get("/health/live").status_code == 200
+
+
+def test_h4_what_the_kernel_still_holds_for_him_is_let_go_too(hasty: Address) -> None:
+    """He learns of it at once, by a reset, though he has read nothing; else the kernel would keep it for minutes."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(hasty)
+        connection.sendall(8 * head("GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1"))
+        until(lambda: connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
 
 
 # --- the arithmetic, by a clock of its own

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from service.engine import trial
 from service.engine.trial import EarlyTrial, verdicts
 from tests import tiny_models
+from tests.service.api.conftest import until
 
 HOSTILE = Path(os.environ.get("FOVEA_DATA", "../shared/data")) / "hostile-models"
 
@@ -22,6 +24,23 @@ def test_a_file_that_never_answers_is_stopped_and_the_next_one_is_tried(tmp_path
     assert found[good] is None
     assert found[after] is None
     assert found[slow] == "smoke_test_failed: loading and one run took over 5 s"
+
+
+def test_a_file_that_only_waits_is_given_up_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "_PATIENCE", 1)
+    os.mkfifo(tmp_path / "silent.onnx")
+    ((_, reason),) = verdicts([tmp_path / "silent.onnx"], timeout_seconds=10.0)
+    assert reason == "smoke_test_failed: loading and one run took over 10 s"
+
+
+def test_a_trial_gives_way_to_what_is_served(tmp_path: Path) -> None:
+    """Its niceness is a field of its own in proc(5)."""
+    os.mkfifo(tmp_path / "silent.onnx")
+    early = EarlyTrial([tmp_path / "silent.onnx"])
+    assert early._process is not None
+    stat = Path(f"/proc/{early._process.pid}/stat")
+    until(lambda: int(stat.read_text().rpartition(")")[2].split()[16]) == os.nice(0) + 10)
+    early.within(0.0)
 
 
 def test_a_refused_file_has_its_code_and_remedy(tmp_path: Path) -> None:

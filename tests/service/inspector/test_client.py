@@ -101,6 +101,13 @@ def test_a_question_that_ends_the_process_is_told_so_and_the_next_one_gets_anoth
     assert answered(inspector, questions.process_number) != before
 
 
+def test_a_question_whose_process_somebody_kills_is_asked_once_more(inspector: Inspector, tmp_path: Path) -> None:
+    assert answered(inspector, questions.killed, 1, str(tmp_path / "once")) == "answered the 2. time"
+    with pytest.raises(InspectionEndedError, match="with code -9"):
+        answered(inspector, questions.killed, 5, str(tmp_path / "always"))
+    assert (tmp_path / "always").read_text() == ".."
+
+
 def test_work_ends_when_its_time_is_over_and_the_process_goes_on(inspector: Inspector, tmp_path: Path) -> None:
     before = answered(inspector, questions.process_number)
 
