@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from service.allocator import share_heaps
 from service.engine.repository import readable_files
 from service.engine.trial import EarlyTrial
 from service.errors import FoveaError, MissingPackageError, shown
@@ -134,6 +135,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _serve(options: argparse.Namespace) -> int:
     given = {name: value for name in ("host", "port", "models") if (value := getattr(options, name)) is not None}
     settings = Settings(**given)
+    share_heaps()
     trial = EarlyTrial(readable_files(settings.models))
     gc.disable()  # what is imported stays: looking through it again and again is a tenth of the start
     from service.serving import serve  # noqa: PLC0415 - a second in which the trial runs already

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 
@@ -99,7 +100,11 @@ def _served(server: Server, version: int, end: float) -> bool:
 
 
 def _serving(server: Server) -> int:
-    versions = server.get(f"/v1/models/{_NAME}")["versions"]
+    """0 where it is too busy to say."""
+    try:
+        versions = server.get(f"/v1/models/{_NAME}")["versions"]
+    except URLError:
+        return 0
     return next(int(version["version"]) for version in versions if version["default"])
 
 
