@@ -150,7 +150,7 @@ def _outcome(seen: Seen, golden: Golden, done: _Swaps, rate: float, swaps: int) 
         f"`mnist`, 4 images in each of {rate:,.0f} requests/s, {SHARE:.0%} of what saturates it: {seen.statuses}; "
         f"p99 of answers {seen.of('200', 'p99_ms'):.1f} ms."
     )
-    return Outcome(about, figures, {"statuses": seen.by_status, "versions": versions, "waits": done.waits})
+    return Outcome(about, figures, {"statuses": seen.by_status, "versions": dict(versions), "waits": done.waits})
 
 
 def _verdict(answer: dict[str, Any], golden: Golden) -> str:
