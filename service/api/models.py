@@ -13,7 +13,7 @@ from service.api.schemas import (
     VersionDescription,
 )
 from service.engine.classifier import Classifier
-from service.engine.registry import Slot, default_slot
+from service.engine.registry import Slot
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -24,15 +24,14 @@ async def models(services: AllServices) -> ModelList:
     return ModelList(
         provider=services.device.provider if services.device else None,
         provider_reason=services.device.reason if services.device else services.device_problem,
-        models=[_summary(name, registry.slots(name)) for name in registry.names()],
+        models=[_summary(name, registry.slots(name), registry.default(name)) for name in registry.names()],
         ignored=[IgnoredFile(file=item.path.name, reason=item.reason) for item in registry.ignored()],
     )
 
 
 @router.get("/{model}", summary="One model and its versions", responses=problems(404, 422))
 async def model(services: AllServices, model: ModelName) -> ModelDescription:
-    slots = services.registry.slots(model)
-    default = default_slot(slots)
+    slots, default = services.registry.slots(model), services.registry.default(model)
     names = default.classifier.file.metadata.class_names if default.classifier else None
     return ModelDescription(
         name=model,
@@ -41,8 +40,7 @@ async def model(services: AllServices, model: ModelName) -> ModelDescription:
     )
 
 
-def _summary(name: str, slots: list[Slot]) -> ModelSummary:
-    default = default_slot(slots)
+def _summary(name: str, slots: list[Slot], default: Slot) -> ModelSummary:
     metadata = default.classifier.file.metadata if default.classifier else None
     return ModelSummary(
         name=name,

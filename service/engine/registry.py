@@ -40,7 +40,26 @@ class Registry:
         self._defaults: dict[str, Slot] = {}
         self._writing = threading.Lock()
         self._ignored: tuple[Ignored, ...] = ()
+        self._starting = False
         self.problem: str | None = None
+
+    def start(self) -> None:
+        """From now until `started` a model answers by default only with its pinned version, else with one neither
+        untrained nor of reduced precision, as long as one that may be that is still loading.
+        """
+        self._starting = True
+
+    def started(self) -> None:
+        with self._writing:
+            self._starting = False
+            self._defaults = {name: default_slot(list(versions.values())) for name, versions in self._slots.items()}
+
+    def default(self, name: str) -> Slot:
+        """The version that answers where none is named; raises UnknownModelError."""
+        slot = self._defaults.get(name)
+        if slot is None:
+            raise UnknownModelError(name, self.names())
+        return slot
 
     def names(self) -> list[str]:
         return sorted(self._slots)
@@ -69,9 +88,7 @@ class Registry:
 
     def classifier(self, name: str, version: str | None = None) -> Classifier:
         """The asked version, else the default one. Raises Unknown...Error or ModelUnavailableError with the reason."""
-        slot = self._defaults.get(name) if version is None else _of_version(self.slots(name), name, version)
-        if slot is None:
-            raise UnknownModelError(name, self.names())
+        slot = self.default(name) if version is None else self.slot(name, version)
         if slot.classifier is None:
             raise ModelUnavailableError(name, slot.reason or "it is still loading")
         return slot.classifier
@@ -92,7 +109,14 @@ class Registry:
         others = {other: slots for other, slots in self._slots.items() if other != name}
         defaults = {other: slot for other, slot in self._defaults.items() if other != name}
         self._slots = {**others, name: versions} if versions else others
-        self._defaults = {**defaults, name: default_slot(list(versions.values()))} if versions else defaults
+        self._defaults = {**defaults, name: self._default_of(list(versions.values()))} if versions else defaults
+
+    def _default_of(self, slots: list[Slot]) -> Slot:
+        chosen = default_slot(slots)
+        undecided = [slot for slot in slots if slot.state == "loading"] if self._starting else []
+        is_settled = _is_full(chosen) or (chosen.pinned and chosen.classifier is not None)
+        waited_for = [slot for slot in undecided if slot.pinned] or ([] if is_settled else undecided)
+        return max(waited_for, key=lambda slot: slot.entry.version, default=chosen)
 
 
 def default_slot(slots: list[Slot]) -> Slot:

@@ -74,6 +74,7 @@ class Watcher:
 
         What cannot be read is for `follow` to say.
         """
+        self._registry.start()
         with suppress(OSError), self._changing:
             self._announced(self._listing())
 
@@ -85,6 +86,7 @@ class Watcher:
             log.exception("loading the models failed")
             self._registry.problem = f"loading the models failed: {type(error).__name__}"
         finally:
+            self._registry.started()
             self._statistics.started()
         while poll_seconds and not stop.wait(poll_seconds):
             try:

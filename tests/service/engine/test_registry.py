@@ -51,6 +51,45 @@ def test_a_pinned_version_that_is_not_ready_pins_nothing() -> None:
     assert registry.classifier("tiny").version == 3
 
 
+def test_while_the_service_starts_no_untrained_version_answers_for_one_that_is_loading() -> None:
+    registry = Registry()
+    registry.start()
+    for slot in (Slot(entry(1)), ready(0, "untrained")):
+        registry.put(slot)
+    with pytest.raises(ModelUnavailableError, match="still loading"):
+        registry.classifier("tiny")
+    assert registry.classifier("tiny", "0").version == 0
+    registry.put(ready(1))
+    assert registry.classifier("tiny").version == 1
+
+
+def test_while_the_service_starts_no_other_version_answers_for_the_pinned_one() -> None:
+    registry = Registry()
+    registry.start()
+    for slot in (Slot(entry(1), pinned=True), ready(2)):
+        registry.put(slot)
+    with pytest.raises(ModelUnavailableError, match="still loading"):
+        registry.classifier("tiny")
+    registry.started()
+    assert registry.classifier("tiny").version == 2
+
+
+def test_an_untrained_version_that_is_pinned_answers_at_once() -> None:
+    registry = Registry()
+    registry.start()
+    for slot in (Slot(entry(1)), ready(0, "untrained", pinned=True)):
+        registry.put(slot)
+    assert registry.classifier("tiny").version == 0
+
+
+def test_a_newer_version_that_takes_long_keeps_no_trained_one_from_answering() -> None:
+    registry = Registry()
+    registry.start()
+    for slot in (Slot(entry(2)), ready(1)):
+        registry.put(slot)
+    assert registry.classifier("tiny").version == 1
+
+
 def test_a_named_version_answers() -> None:
     assert registry_of(ready(0, "untrained"), ready(1)).classifier("tiny", "0").version == 0
 
