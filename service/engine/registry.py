@@ -52,7 +52,7 @@ class Registry:
     def started(self) -> None:
         with self._writing:
             self._starting = False
-            self._defaults = {name: default_slot(list(versions.values())) for name, versions in self._slots.items()}
+            self._defaults = {name: _default_slot(list(versions.values())) for name, versions in self._slots.items()}
 
     def default(self, name: str) -> Slot:
         """The version that answers where none is named; raises UnknownModelError."""
@@ -112,14 +112,14 @@ class Registry:
         self._defaults = {**defaults, name: self._default_of(list(versions.values()))} if versions else defaults
 
     def _default_of(self, slots: list[Slot]) -> Slot:
-        chosen = default_slot(slots)
+        chosen = _default_slot(slots)
         undecided = [slot for slot in slots if slot.state == "loading"] if self._starting else []
         is_settled = _is_full(chosen) or (chosen.pinned and chosen.classifier is not None)
         waited_for = [slot for slot in undecided if slot.pinned] or ([] if is_settled else undecided)
         return max(waited_for, key=lambda slot: slot.entry.version, default=chosen)
 
 
-def default_slot(slots: list[Slot]) -> Slot:
+def _default_slot(slots: list[Slot]) -> Slot:
     """The pinned version where it is ready. Else the highest ready one neither untrained nor of reduced precision,
     else the highest ready one, else the highest.
     """
