@@ -45,8 +45,8 @@ def supervise(
     ended: Callable[[int], None] = lambda _: None,
     stopping: Callable[[], None] = lambda: None,
 ) -> int:
-    """Runs `work(0)` to `work(count - 1)` in a process each, until SIGTERM or SIGINT; then lets them finish. A signal
-    that comes again is passed on again.
+    """Runs `work(0)` to `work(count - 1)` in a process each, until SIGTERM or SIGINT; then SIGTERM lets them finish. A
+    signal that comes again becomes a SIGINT to them.
 
     `work` returns an exit code. `ended` is told which one ended before that is started again; `stopping` is called
     once none will be. Call it while one thread runs. Returns 0 once all have stopped as asked.
@@ -109,10 +109,12 @@ class _Supervisor:
             os._exit(code)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        # Another signal the second time: of two alike a busy worker would see one.
+        number = signal.SIGINT if self._stopping else signal.SIGTERM
         self._stopping = True
         self._told()
         for process in self._workers:
-            os.kill(process, signal.SIGTERM)
+            os.kill(process, number)
 
 
 def _end_with_the_parent(life: int) -> None:

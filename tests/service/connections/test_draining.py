@@ -162,6 +162,33 @@ def test_told_a_second_time_it_ends_at_once(folder: Path, workers: str) -> None:
         assert ended(process) == 1
 
 
+def test_told_a_second_time_workers_that_could_not_listen_end_at_once_too(folder: Path) -> None:
+    with serving(folder, FOVEA_WORKERS="2", FOVEA_DRAIN_SECONDS="3600") as (process, address):
+        until(lambda: ready(address).status == 200)
+        workers = list(map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()))
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        until(lambda: all(map(stopped, workers)))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process.send_signal(signal.SIGTERM)
+            until(lambda number=number: all(number in waiting(worker) for worker in workers))  # type: ignore[misc]
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+        assert ended(process) == 1
+
+
+def stopped(process: int) -> bool:
+    """All of its threads."""
+    return all(") T " in path.read_text() for path in Path(f"/proc/{process}/task").glob("*/stat"))
+
+
+def waiting(process: int) -> set[int]:
+    """The signals that it was sent and has not heard yet."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    bits = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
+    return {number for number in range(1, 65) if bits >> (number - 1) & 1}
+
+
 def test_a_worker_that_is_stopped_alone_is_started_again_and_can_be_connected_to(folder: Path) -> None:
     with serving(folder, FOVEA_WORKERS="2", FOVEA_DRAIN_SECONDS="0") as (process, address):
         until(lambda: ready(address).status == 200)
