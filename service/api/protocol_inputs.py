@@ -37,8 +37,8 @@ def prepared(body: Body, classifier: Classifier, limits: ImageLimits, max_images
         return _raw(body.binary, classifier, limits)
     tensor = _only_input(body.request, classifier)
     if tensor.datatype != "BYTES":
-        return Prepared(_checked(tensor, body.binary, classifier), by_client=True)
-    files = _files(tensor, body.request, body.binary, max_images)
+        return Prepared(_checked(tensor, body, classifier), by_client=True)
+    files = _files(tensor, body, max_images)
     return Prepared(_decoded(files, classifier, limits), by_client=False)
 
 
@@ -65,7 +65,7 @@ def _only_input(request: InferRequest, classifier: Classifier) -> SentTensor:
     return request.inputs[0]
 
 
-def _checked(tensor: SentTensor, binary: memoryview, classifier: Classifier) -> InputBatch:
+def _checked(tensor: SentTensor, body: Body, classifier: Classifier) -> InputBatch:
     """The network's own input, of its datatype and shape."""
     taken = classifier.file.input
     datatype, expected = datatype_of(np.dtype(taken.dtype)), input_shape(taken)
@@ -79,7 +79,7 @@ def _checked(tensor: SentTensor, binary: memoryview, classifier: Classifier) -> 
             f"input {shown(tensor.name)} has shape {shown(tensor.shape)}",
             f"the model takes {expected}, where -1 is 1 or more and a side at most {MAX_SIDE:,}",
         )
-    return _finite(array_of(tensor, binary))
+    return _finite(array_of(tensor, body))
 
 
 def _fits(shape: Sequence[int], expected: Sequence[int]) -> bool:
@@ -94,14 +94,15 @@ def _finite(batch: np.ndarray) -> InputBatch:
     return batch
 
 
-def _files(tensor: SentTensor, request: InferRequest, binary: memoryview, max_images: int) -> list[bytes]:
+def _files(tensor: SentTensor, body: Body, max_images: int) -> list[bytes]:
     """The images of a BYTES tensor [N] or [N, 1]. JSON can carry them in base64 only, so no parameter need say so."""
     if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in ([], [1]):
         raise InvalidTensorError(f"BYTES input has shape {shown(tensor.shape)}", "send N images as shape [N]")
     if tensor.shape[0] > max_images:
         raise TooManyImagesError(max_images)
-    found: list[bytes] = array_of(tensor, binary).ravel().tolist()
-    content_type = {**request.parameters, **tensor.parameters}.get("content_type")
+    found: list[bytes] = array_of(tensor, body).ravel().tolist()
+    given = body.request.parameters if body.request else {}
+    content_type = {**given, **tensor.parameters}.get("content_type")
     return [_from_base64(text) for text in found] if tensor.data is not None or content_type == "base64" else found
 
 

@@ -3,17 +3,20 @@
 Knows the protocol's fields, not the model: unknown fields are ignored, since clients add their own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
 
+from service.api.json_numbers import Numbers, restored, set_apart
 from service.api.tensor_codec import from_binary, from_json
 from service.errors import InvalidTensorError, MalformedBodyError, shown
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 _MOST = 64  # fields in one list or object of the JSON; the models here have one input and one output
+_MOST_VALUES = 1_000_000  # beside the tensors' numbers: while those are parsed, nobody else has a turn
 _REMEDY = "see the Open Inference Protocol V2 for the form of an infer request"
 
 # KServe and MLServer take null for what is left out.
@@ -49,10 +52,13 @@ class InferRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Body:
-    """`request` is None where the whole body is one raw input (`Inference-Header-Content-Length: 0`)."""
+    """`request` is None where the whole body is one raw input (`Inference-Header-Content-Length: 0`). `numbers` were
+    set apart from its JSON.
+    """
 
     request: InferRequest | None
     binary: memoryview
+    numbers: Sequence[Numbers] = ()
 
 
 def parsed(body: bytes, header_length: str | None) -> Body:
@@ -60,8 +66,11 @@ def parsed(body: bytes, header_length: str | None) -> Body:
     length = _json_length(header_length, len(body))
     if length == 0 and header_length is not None:
         return Body(None, memoryview(body))
+    rest, numbers = set_apart(body[:length], b"data")
+    if rest.count(b",") > _MOST_VALUES:
+        raise MalformedBodyError(f"the JSON holds more than {_MOST_VALUES:,} values", "send tensors as binary data")
     try:
-        return Body(InferRequest.model_validate_json(body[:length]), memoryview(body)[length:])
+        return Body(InferRequest.model_validate_json(rest), memoryview(body)[length:], numbers)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         # Two of the clients keep this header in the caller's dict and send it again with the next body.
@@ -70,9 +79,9 @@ def parsed(body: bytes, header_length: str | None) -> Body:
         raise MalformedBodyError(f"{place} cannot be read: {shown(first['msg'], 120)}", _REMEDY) from error
 
 
-def array_of(tensor: SentTensor, binary: memoryview) -> np.ndarray:
+def array_of(tensor: SentTensor, body: Body) -> np.ndarray:
     """The tensor's values, from the JSON or from the binary part; raises InvalidTensorError unless from exactly one."""
-    size = tensor.parameters.get("binary_data_size")
+    binary, size = body.binary, tensor.parameters.get("binary_data_size")
     if "shared_memory_region" in tensor.parameters:
         raise InvalidTensorError("shared memory is not read here", "send `data` or `binary_data_size`")
     if (tensor.data is None) == (size is None):
@@ -83,7 +92,7 @@ def array_of(tensor: SentTensor, binary: memoryview) -> np.ndarray:
         )
     if tensor.data is None:
         return from_binary(binary, tensor.datatype, tensor.shape)
-    return from_json(tensor.data, tensor.datatype, tensor.shape)
+    return from_json(restored(tensor.data, body.numbers), tensor.datatype, tensor.shape)
 
 
 def _json_length(stated: str | None, available: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from service.api.json_numbers import Numbers
 from service.errors import InvalidTensorError, shown
 
 DATATYPES: dict[str, np.dtype[Any]] = {
@@ -41,7 +42,7 @@ def datatype_of(dtype: np.dtype[Any]) -> str:
     return next(name for name, known in DATATYPES.items() if known == dtype)
 
 
-def from_json(data: list[Any], datatype: str, shape: Sequence[int]) -> np.ndarray:
+def from_json(data: list[Any] | Numbers, datatype: str, shape: Sequence[int]) -> np.ndarray:
     """The array of `shape`, from a list nested as `shape` says (axes of size 1 may be left out) or flat.
 
     Raises InvalidTensorError where the numbers are of another kind, out of range, or not as many as `shape` says.
@@ -50,12 +51,12 @@ def from_json(data: list[Any], datatype: str, shape: Sequence[int]) -> np.ndarra
     dtype = _dtype(datatype)
     if datatype == "FP16":
         raise InvalidTensorError("FP16 has no JSON form", "send it as binary data, or another datatype")
+    if isinstance(data, Numbers):
+        _check_nesting(data.shape, shape)
+        return _numbers(data, dtype, math.prod(shape)).reshape(shape)
     found = _array(data, dtype)
-    if found.size and found.ndim != 1 and _wide(found.shape) != _wide(shape):
-        raise InvalidTensorError(
-            f"the data is nested as {list(found.shape)} and the shape is {list(shape)}",
-            "nest it alike, or send it flat",
-        )
+    if found.size:
+        _check_nesting(found.shape, shape)
     _check_count(found.size, shape)
     return _converted(found, dtype).reshape(shape)
 
@@ -100,12 +101,51 @@ def _wide(shape: Sequence[int]) -> list[int]:
     return [size for size in shape if size != 1]
 
 
+def _check_nesting(found: Sequence[int] | None, shape: Sequence[int]) -> None:
+    """A flat list is checked by its count alone."""
+    if found is None:
+        raise InvalidTensorError("the data is nested unevenly", "send it flat")
+    if len(found) == 1:
+        _check_count(found[0], shape)
+    elif _wide(found) != _wide(shape):
+        raise InvalidTensorError(
+            f"the data is nested as {list(found)} and the shape is {list(shape)}", "nest it alike, or send it flat"
+        )
+
+
 def _check_count(count: int, shape: Sequence[int]) -> None:
     if count != math.prod(shape):
         raise InvalidTensorError(
             f"{count:,} elements for the shape {list(shape)}",
             f"send {math.prod(shape):,} elements, or state their shape",
         )
+
+
+def _numbers(data: Numbers, dtype: np.dtype[Any], count: int) -> np.ndarray:
+    """Piece by piece, so that others have their turn and no number stays a Python object."""
+    found, place = np.empty(count, dtype), 0
+    try:
+        for piece in data.pieces():
+            found[place : place + len(piece)] = _piece(piece, dtype)
+            place += len(piece)
+    except ValueError as error:
+        raise InvalidTensorError(
+            "the data holds what is no number in JSON, or a comma too many", "send numbers like 1, -2.5 or 3e-4"
+        ) from error
+    return found
+
+
+def _piece(values: list[Any], dtype: np.dtype[Any]) -> np.ndarray:
+    """As `_converted(_array(...))`, but for what needs neither: numbers that NumPy reads as ones of this kind."""
+    read = np.array(values)
+    if dtype.kind == "f" and read.dtype.kind in "iuf":
+        with np.errstate(over="ignore"):
+            return read.astype(dtype)
+    if dtype.kind in "iu" and read.dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        if limits.min <= read.min() and read.max() <= limits.max:
+            return read.astype(dtype)
+    return _converted(_array(values, dtype), dtype)
 
 
 def _array(data: list[Any], dtype: np.dtype[Any]) -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.api.protocol_request import parsed
+from service.errors import MalformedBodyError
 from tests.service.api.test_inference_protocol import LENGTH, PICTURE, URL, request, with_binary
 
 BYTES = {"datatype": "BYTES", "shape": [1]}
@@ -43,6 +45,7 @@ BYTES = {"datatype": "BYTES", "shape": [1]}
         (request(shape=[2, 8, 8, 1]), "64 elements for the shape [2, 8, 8, 1]; send 128 elements"),
         (request(data=[256] * 64), "outside UINT8"),
         (request(data=[None] * 64), "null"),
+        (json.dumps(request()).encode().replace(b"]}]}", b".]}]}"), "no number in JSON, or a comma too many"),
         (request(data=None), "has no data, or has it twice; send it once"),
         (request(parameters={"binary_data_size": 64}), "has no data, or has it twice"),
         (request(parameters={"shared_memory_region": "r"}), "shared memory is not read here; send `data`"),
@@ -88,3 +91,9 @@ def test_binary_data_of_another_size_is_refused(client: httpx.Client, data: byte
         assert answer.status_code == 400, answer.text
     body, headers = with_binary(request(), b"left over")
     assert "9 bytes follow the JSON" in client.post(URL, content=body, headers=headers).json()["error"]
+
+
+def test_a_million_values_that_are_no_numbers_are_not_parsed() -> None:
+    with pytest.raises(MalformedBodyError, match="more than 1,000,000 values; send tensors as binary data"):
+        parsed(b'{"inputs": [' + b"null," * 1_000_001 + b"null]}", None)
+    assert parsed(json.dumps(request(data=[1] * 2_000_000)).encode(), None).request
