@@ -33,6 +33,7 @@ _CHUNK = 1 << 18
 _RETRY_AFTER = re.compile(rb"^retry-after: (30|[12][0-9]|[1-9])\r$", re.IGNORECASE | re.MULTILINE)
 BROKEN = "broken"  # connection refused, reset or closed before the answer's end
 MISSING = "missing"  # no answer until the grace was over
+UNSENT = "unsent"  # no file descriptor was left here for another connection
 
 
 @dataclass
@@ -101,7 +102,11 @@ class OpenLoop:
         self._epoll.close()
 
     def _send(self, scheduled: float) -> None:
-        connection = self._reused() or self._connected()
+        try:
+            connection = self._reused() or self._connected()
+        except OSError:
+            self._note(UNSENT, scheduled)
+            return
         connection.scheduled, connection.unsent = scheduled, memoryview(self._request)
         self._waiting += 1
         self._push(connection)
@@ -174,9 +179,7 @@ class OpenLoop:
     def _finish(self, connection: Connection, status: str, *, reusable: bool) -> None:
         """Counts the answer; an idle connection that the server closes is no failure."""
         if connection.scheduled is not None:
-            now = time.perf_counter()
-            self.record.latencies[status].append(now - connection.scheduled)
-            self.record.ends[status].append(now - self._began)
+            self._note(status, connection.scheduled)
             self._waiting -= 1
         connection.scheduled = None
         connection.received.clear()
@@ -185,6 +188,11 @@ class OpenLoop:
             self._idle.append(connection)
         else:
             self._discard(connection)
+
+    def _note(self, status: str, scheduled: float) -> None:
+        now = time.perf_counter()
+        self.record.latencies[status].append(now - scheduled)
+        self.record.ends[status].append(now - self._began)
 
     def _discard(self, connection: Connection) -> None:
         if connection in self._idle:

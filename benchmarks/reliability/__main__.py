@@ -16,6 +16,7 @@ from benchmarks.reliability import (
     hanging_decoder,
     hot_swap,
     inspector_kills,
+    large_bodies,
     liveness,
     memory_growth,
     overload,
@@ -40,6 +41,7 @@ SCENARIOS: dict[str, Callable[[float], Outcome]] = {
     "clock_jump": clock_jump.outcome,
     "hanging_decoder": hanging_decoder.outcome,
     "liveness": liveness.outcome,
+    "large_bodies": large_bodies.outcome,
     "memory_growth": memory_growth.outcome,
 }
 _QUICK = 0.1

@@ -5,6 +5,7 @@ Plain ASGI, so that a body is counted while it streams and never held twice.
 
 import re
 from collections.abc import Iterable
+from copy import copy
 from random import getrandbits
 
 from starlette.datastructures import Headers
@@ -109,7 +110,7 @@ class BodyLimit:
                 raise BodyTooLargeError(self._max_bytes)
             message = await receive()
             if refusal := scope.get("state", {}).get(REFUSAL):
-                raise refusal
+                raise copy(refusal)  # the traceback of what the scope keeps would keep the body in its frames
             received += len(message.get("body", b""))
             facts.bytes_in = received
             if received > self._max_bytes:

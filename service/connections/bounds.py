@@ -29,7 +29,7 @@ LINGER_BYTES = 1024 * 1024
 BODIES_BYTES = 256 * 1024 * 1024  # all bodies that the application holds or waits for, eight of the largest by default
 
 # Beyond the most connections: those that are being told so. Without it a flood of them would use up all descriptors.
-TURNED_AWAY = 64
+TURNED_AWAY = 256
 SILENT_SECONDS = 1.0  # who has been silent that long makes room, where there are too many connections
 
 # When the service stops: connections that it has taken, and that have asked for nothing yet, still may that long.

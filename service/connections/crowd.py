@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from service.allocator import give_back
 from service.connections.bounds import SILENT_SECONDS, TURNED_AWAY, Bounds
 from service.connections.draining import Draining
 from service.errors import BodiesFullError, ConnectionsFullError, FoveaError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from service.connections.protocol import GuardedProtocol
 
 _ROUND_SECONDS = 1.0
+_MUCH_BYTES = 32 * 1024 * 1024  # of bodies, now gone: the allocator would keep their memory
+_LOOK_SECONDS = 0.05  # at most 20 looks a second, of a millisecond for a thousand connections
 
 # An error in the service's words: status, headers, body. Takes what is known of the request, as an ASGI scope.
 Wording = Callable[[dict[str, Any], FoveaError], tuple[int, Iterable[tuple[bytes, bytes]], bytes]]
@@ -30,7 +33,9 @@ class Crowd:
     wording: Wording
     members: set["GuardedProtocol"] = field(default_factory=set)
     held: int = 0
-    _full_until: float = 0.0
+    _most_held: int = 0  # since memory was given back
+    _silent: list["GuardedProtocol"] = field(default_factory=list)  # at the last look; who was so longest is last
+    _next_look: float = 0.0
     _next: asyncio.TimerHandle | None = None
 
     def joined(self, one: "GuardedProtocol", loop: asyncio.AbstractEventLoop) -> None:
@@ -53,6 +58,7 @@ class Crowd:
         """So many more bytes of a body are kept for it; too many in all, and whose unfinished body is largest goes."""
         one.held += size
         self.held += size
+        self._most_held = max(self._most_held, self.held)
         if self.held > self.bounds.bodies_bytes:
             unfinished = (member for member in self.members if member.is_sending())
             max(unfinished, key=lambda member: member.held, default=one).refuse(
@@ -73,15 +79,24 @@ class Crowd:
         now = loop.time()
         for member in list(self.members):
             member.look(now)
+        if self._most_held - self.held > _MUCH_BYTES:
+            self._most_held = self.held
+            loop.run_in_executor(None, give_back)
 
     def _made_room(self, now: float) -> bool:
-        """Whether somebody was silent for long enough, and is gone. Looks at all, so not for everybody who comes."""
-        if now < self._full_until:
-            return False
+        """Whether somebody was silent for long enough, and is gone."""
+        if not self._silent and now >= self._next_look:
+            self._look_for_silent(now)
+        while self._silent:
+            member = self._silent.pop()
+            if member in self.members and member.silent_seconds(now) >= SILENT_SECONDS:
+                member.transport.abort()
+                return True
+        return False
+
+    def _look_for_silent(self, now: float) -> None:
+        """At all members, so neither for everybody who comes nor before anybody can have been silent for so long."""
         silent = {member: member.silent_seconds(now) for member in self.members}
-        longest = max(silent, key=lambda member: silent[member])
-        if silent[longest] < SILENT_SECONDS:
-            self._full_until = now + SILENT_SECONDS - silent[longest]  # before that nobody is
-            return False
-        longest.transport.abort()
-        return True
+        enough = [member for member in self.members if silent[member] >= SILENT_SECONDS]
+        self._silent = sorted(enough, key=lambda member: silent[member])
+        self._next_look = now + max(_LOOK_SECONDS, SILENT_SECONDS - max(silent.values()))

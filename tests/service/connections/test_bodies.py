@@ -1,14 +1,21 @@
 """The body of a request: chunks, lengths, and what happens to the rest where the answer came first. Rows H13 to H19."""
 
+import gc
 import gzip
 import json
 import select
+import time
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from service.app import create_app
+from service.connections import crowd
 from service.connections.bounds import Bounds
+from service.settings import Settings
 from tests.service.api.conftest import pixels, png, served, until
 from tests.service.connections.conftest import BODY_BYTES, address_of, application
 from tests.service.connections.raw import Address, Answer, answer, answers, connected, exchanged, head, post
@@ -175,6 +182,47 @@ def test_where_all_bodies_together_are_too_large_the_largest_is_refused_and_the_
         assert found.problem == (503, "bodies_full")
         assert found.headers["retry-after"] == "1"
         assert client.post(CLASSIFY, content=PICTURE + 30_000 * b"\0").status_code == 200
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What only Python's collector of cycles frees stays. It comes round rarely, where it is little that holds much."""
+    gc.disable()
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_nothing_of_a_refused_body_is_kept(folder: Path) -> None:
+    with served(application(folder), bounds=Bounds(bodies_bytes=50_000)) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+
+        def refuse(times: int) -> int:
+            for _ in range(times):
+                with connected(address_of(client), CHUNKED + chunk(40_000 * b"x")) as connection:
+                    time.sleep(0.05)  # the application has that part
+                    connection.sendall(chunk(40_000 * b"x"))
+                    assert only(answers(connection)).problem == (503, "bodies_full")
+            return tracemalloc.get_traced_memory()[0]
+
+        before = refuse(5)
+        assert refuse(40) - before < 20 * 40_000
+
+
+def test_the_memory_of_bodies_that_are_gone_is_given_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[None] = []
+    monkeypatch.setattr(crowd, "give_back", lambda: given_back.append(None))
+    monkeypatch.setattr(crowd, "_MUCH_BYTES", 10 * BODY_BYTES)  # the other services here never held as much
+    app = create_app(Settings(models=folder, provider="cpu"))
+    with served(app, bounds=Bounds(patience_seconds=1.0)) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        assert client.post(CLASSIFY, content=PICTURE + 900_000 * b"\0").status_code == 200
+        time.sleep(1.0)
+        assert not given_back
+        assert client.post(CLASSIFY, content=PICTURE + 1_100_000 * b"\0").status_code == 200
+        until(lambda: len(given_back) == 1)
 
 
 def test_a_body_that_ends_with_the_head_of_the_next_request_is_no_overhead(address: Address) -> None:
