@@ -30,6 +30,7 @@ from service.engine.cells import Cells
 from service.engine.cpus import available_cpus
 from service.engine.devices import shows_gpu
 from service.engine.repository import readable_files, stamp
+from service.engine.shared_trial import SharedTrial
 from service.engine.trial import EarlyTrial
 from service.errors import NoTemporaryFolderError, PortUnavailableError
 from service.logs import Log, configure
@@ -40,6 +41,10 @@ from service.workers import listening_sockets, supervise
 _TINY_BYTES = 16 * 2**20
 _MOST_WORKERS = 8
 _TRIAL_SECONDS = 5.0  # then the workers start, and try for themselves what is not decided by then
+
+# How long a thread that computes in Python keeps the interpreter from others. With Python's 5 ms a worker that loads
+# a model answers two hundred requests a second: after each run it waits that long for its turn.
+_TURN_SECONDS = 0.0005
 
 log = logging.getLogger("fovea")
 
@@ -78,7 +83,7 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
     folder = _own_folder()
     # Bound before the fork, as the listeners are: who takes a dead worker's place needs nothing of the disk.
     own_sockets = [_own_socket(_address(folder, index)) for index in range(len(listeners))]
-    app = create_app(settings, trial.within(_TRIAL_SECONDS), cells, written.write)
+    app = create_app(settings, trial.within(_TRIAL_SECONDS, SharedTrial()), cells, written.write)
     gc.freeze()
 
     def work(index: int) -> int:
@@ -114,6 +119,7 @@ def _run(app: FastAPI, sockets: list[socket.socket]) -> int:
         signal.signal(number, _stopped)  # uvicorn drains first, then raises the signal again
     for one in sockets:
         welcome(one, 3 * settings.client_timeout_seconds)
+    sys.setswitchinterval(_TURN_SECONDS)
     server = DrainingServer(config, app.state.draining, settings.drain_seconds)
     server.run(sockets)
     return 0 if server.started else 1

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 
@@ -103,7 +102,7 @@ def _serving(server: Server) -> int:
     """0 where it is too busy to say."""
     try:
         versions = server.get(f"/v1/models/{_NAME}")["versions"]
-    except URLError:
+    except OSError:
         return 0
     return next(int(version["version"]) for version in versions if version["default"])
 

@@ -53,8 +53,10 @@ class EarlyTrial:
             started = None
         return _verdicts(paths, TIMEOUT_SECONDS, started)
 
-    def within(self, seconds: float) -> Callable[[Sequence[Path]], Verdicts]:
-        """What is found by then, for processes yet to be forked: they ask again only of what is not known or changed.
+    def within(
+        self, seconds: float, later: Callable[[Sequence[Path]], Verdicts]
+    ) -> Callable[[Sequence[Path]], Verdicts]:
+        """What is found by then, for processes yet to be forked: they ask `later` of what is not known or changed.
 
         Waits until then at most.
         """
@@ -72,7 +74,7 @@ class EarlyTrial:
         def remembered(paths: Sequence[Path]) -> Verdicts:
             unknown = [path for path in paths if (path, stamp(path)) not in known]
             yield from ((path, known[path, stamp(path)]) for path in paths if path not in unknown)
-            yield from verdicts(unknown)
+            yield from later(unknown)
 
         return remembered
 

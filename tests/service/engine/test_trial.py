@@ -40,7 +40,7 @@ def test_a_trial_gives_way_to_what_is_served(tmp_path: Path) -> None:
     assert early._process is not None
     stat = Path(f"/proc/{early._process.pid}/stat")
     until(lambda: int(stat.read_text().rpartition(")")[2].split()[16]) == os.nice(0) + 10)
-    early.within(0.0)
+    early.within(0.0, verdicts)
 
 
 def test_a_refused_file_has_its_code_and_remedy(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_file_that_changed_after_it_was_tried_ahead_is_tried_anew(tmp_path: Pa
 def test_what_was_found_before_a_fork_is_remembered_and_only_what_changed_is_tried_again(tmp_path: Path) -> None:
     good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
     bad = written(tmp_path / "bad.onnx", b"<html>")
-    trial = EarlyTrial([good, bad]).within(60.0)
+    trial = EarlyTrial([good, bad]).within(60.0, verdicts)
     first = dict(trial([good, bad]))
     assert first[good] is None
     assert str(first[bad]).startswith("model_corrupt: ")
@@ -82,7 +82,7 @@ def test_a_fork_does_not_wait_for_a_file_that_takes_long(tmp_path: Path) -> None
     good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
     slow = written(tmp_path / "slow.onnx", tiny_models.counting(2**62).SerializeToString())
     trial = EarlyTrial([good, slow])
-    found = trial.within(5.0)([good])
+    found = trial.within(5.0, verdicts)([good])
     assert dict(found) == {good: None}
 
 
