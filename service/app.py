@@ -92,17 +92,7 @@ def create_app(
         dependencies=[Depends(unambiguous_query)],
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
-        middleware=[
-            Middleware(ClientDeparture),
-            Middleware(RequestIdentity),
-            Middleware(BehindProxy, prefix=settings.root_path, proxies=entrance.proxies),
-            Middleware(Recorded, ledger=ledger),
-            Middleware(page.PrefixRoot, prefix=settings.root_path),
-            *sharing(settings),
-            Middleware(Guarded, entrance=entrance),
-            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
-            Middleware(FastLane),
-        ],
+        middleware=_middleware(settings, ledger, entrance),
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.settings, app.state.trial, app.state.cells = settings, trial, cells
@@ -112,6 +102,29 @@ def create_app(
     app.state.on_demand = False
     if settings.docs:
         documentation.serve(app)
+    _include_routers(app, settings)
+    describe_problems(app)
+    if entrance.asks:
+        describe_entrance(app, entrance)
+    return app
+
+
+def _middleware(settings: Settings, ledger: Ledger, entrance: Entrance) -> list[Middleware]:
+    """Outermost first."""
+    return [
+        Middleware(ClientDeparture),
+        Middleware(RequestIdentity),
+        Middleware(BehindProxy, prefix=settings.root_path, proxies=entrance.proxies),
+        Middleware(Recorded, ledger=ledger),
+        Middleware(page.PrefixRoot, prefix=settings.root_path),
+        *sharing(settings),
+        Middleware(Guarded, entrance=entrance),
+        Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+        Middleware(FastLane),
+    ]
+
+
+def _include_routers(app: FastAPI, settings: Settings) -> None:
     for router in (
         page.router,
         health.router,
@@ -135,10 +148,6 @@ def create_app(
         live_statistics.router,
         class_activation.router,
     )
-    describe_problems(app)
-    if entrance.asks:
-        describe_entrance(app, entrance)
-    return app
 
 
 def _include_on_models(app: FastAPI, *routers: APIRouter) -> None:

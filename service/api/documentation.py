@@ -21,7 +21,7 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 def serve(app: FastAPI) -> None:
     """Adds the page, its files, and /openapi.json, which they show."""
     app.mount(_FILES, StaticFiles(directory=_FOLDER), name="documentation")
-    app.add_api_route("/docs", docs, include_in_schema=False)
+    app.add_api_route("/docs", docs, methods=["GET", "HEAD"], include_in_schema=False)
 
     @cache
     def written(root: str) -> bytes:

@@ -10,6 +10,9 @@ import { current, go } from './state.js'
  * @typedef {import('./answers.js').ModelVersion} ModelVersion
  */
 
+/** Whether the service shows its API, which an operator may have switched off. */
+const documented = fetch('docs', { method: 'HEAD' }).then(({ ok }) => ok, () => false)
+
 /**
  * @param {HTMLElement} root
  * @param {string[]} names of the models that answer
@@ -25,7 +28,7 @@ export function showHeader(root, names, model) {
         (chosen) => go({ version: chosen === '' ? null : Number(chosen) })),
     ),
     el('nav', { class: 'links', 'aria-label': t('header.links') },
-      el('a', { href: 'docs' }, 'API'),
+      linkToApi(),
       languageButton()),
   ]
   keepingFocus(root, () => root.replaceChildren(...parts))
@@ -65,6 +68,12 @@ function choice(id, label, options, chosen, choose) {
   const select = el('select', { id, onchange: () => choose(select.value) },
     ...options.map(([value, text]) => el('option', { value, selected: value === chosen }, text)))
   return el('label', { for: id }, el('span', {}, label), select)
+}
+
+function linkToApi() {
+  const link = el('a', { href: 'docs', hidden: true }, 'API')
+  void documented.then((shown) => { link.hidden = !shown })
+  return link
 }
 
 function languageButton() {

@@ -108,6 +108,21 @@ def test_the_documentation_works_under_its_policy(browser: Browser, service: htt
         assert [url for url in asked if not url.startswith((str(service.base_url), "data:", "blob:"))] == []
 
 
+def test_the_way_to_the_documentation_is_shown_where_there_is_one(browser: Browser, service: httpx.Client) -> None:
+    with browser.new_context(base_url=str(service.base_url), locale="en-GB") as context:
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.goto("/#model=mnist")
+        page.get_by_role("link", name="API").click()
+        expect(page).to_have_url(f"{service.base_url}/docs".replace("//docs", "/docs"))
+        page.route("**/docs", lambda route: route.fulfill(status=404))
+        with page.expect_response("**/docs") as answer:
+            page.goto("/?again#model=mnist")
+        assert answer.value.status == 404
+        expect(page.get_by_role("button", name="한국어")).to_be_visible()
+        expect(page.get_by_role("link", name="API")).to_be_hidden()
+
+
 def test_a_script_that_somebody_smuggles_in_does_not_run(browser: Browser, service: httpx.Client) -> None:
     with browser.new_context(base_url=str(service.base_url)) as context:
         page = context.new_page()
