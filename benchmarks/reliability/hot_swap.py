@@ -32,6 +32,7 @@ PACE_SECONDS = 3.0
 _MOST_SECONDS = 180.0
 _MOST_GROWTH_MIB = 50.0  # and one model
 _WORKER_LOOKS = 6
+_LOOK_SECONDS = 0.5  # each look costs as much as several classifications
 _NAME = "swapped"
 _PATH = f"/v1/models/{_NAME}/classify"
 _FORM = Form("multipart", 4)
@@ -94,7 +95,7 @@ def _served(server: Server, version: int, end: float) -> bool:
     while time.monotonic() < end:
         if all(_serving(server) == version for _ in range(_WORKER_LOOKS)):
             return True
-        time.sleep(0.05)
+        time.sleep(_LOOK_SECONDS)
     return False
 
 

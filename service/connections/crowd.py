@@ -76,6 +76,7 @@ class Crowd:
         self._next = None
         if self.members:
             self._arm(loop)
+        self._silent.clear()
         now = loop.time()
         for member in list(self.members):
             member.look(now)
