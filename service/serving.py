@@ -31,7 +31,7 @@ from service.engine.cpus import available_cpus
 from service.engine.devices import shows_gpu
 from service.engine.repository import readable_files, stamp
 from service.engine.shared_trial import SharedTrial
-from service.engine.trial import EarlyTrial
+from service.engine.trial import EarlyTrial, verdicts
 from service.errors import NoTemporaryFolderError, PortUnavailableError
 from service.logs import Log, configure
 from service.settings import Settings
@@ -83,7 +83,12 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
     folder = _own_folder()
     # Bound before the fork, as the listeners are: who takes a dead worker's place needs nothing of the disk.
     own_sockets = [_own_socket(_address(folder, index)) for index in range(len(listeners))]
-    app = create_app(settings, trial.within(_TRIAL_SECONDS, SharedTrial()), cells, written.write)
+    app = create_app(
+        settings,
+        trial.within(_TRIAL_SECONDS, SharedTrial() if sys.platform == "linux" else verdicts),
+        cells,
+        written.write,
+    )
     gc.freeze()
 
     def work(index: int) -> int:

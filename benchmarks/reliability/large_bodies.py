@@ -25,6 +25,7 @@ ALL_MIB = 256.0  # all bodies together
 TOGETHER = 100
 TENSORS = 8  # at once, of the largest size: as many fit into ALL_MIB
 _PATH = "/v1/models/mnist/classify"
+_VALUES = 28 * 28  # of an image for `mnist`
 _PIECE = 64 * 1024
 _PATIENCE = 60.0
 _CHUNK = b"%x\r\n" % _PIECE + bytes(_PIECE) + b"\r\n"
@@ -123,10 +124,12 @@ class _Tensors:
 
 
 async def _tensors(server: Server, temporary: Path) -> _Tensors:
-    """Of the largest body that is allowed: what takes most memory for each of its bytes, single digits."""
-    digits = b'{"inputs":[{"name":"image","datatype":"UINT8","shape":[%d,1],"data":[%s0]}]}'
-    count = int(LIMIT_MIB * MIB - 200) // 2
-    body = digits % (count + 1, count * b"0,")
+    """Of the largest body that is allowed: what takes most memory for each of its bytes, single digits. The last number
+    is none that the model takes, so that all are read and nothing runs.
+    """
+    digits = b'{"inputs":[{"name":"image","datatype":"UINT8","shape":[%d,28,28,1],"data":[%s0.5]}]}'
+    images = int(LIMIT_MIB * MIB - 200) // (2 * _VALUES)
+    body = digits % (images, (images * _VALUES - 1) * b"0,")
     request = post("/v2/models/mnist/infer", body, "application/json")
     client, live = Client(server.port), list[Answer]()
     before = settled(server.process.pid, temporary, 2.0).resident_mib()

@@ -112,15 +112,19 @@ class Mix:
         await sends[name](due)
 
     async def saturation(self, clients: int = 16, seconds: float = 10.0) -> float:
-        """Good and hostile requests a second that so many closed clients get answered."""
-        end, before = time.perf_counter() + seconds, self._tally.answered
+        """Requests of the mix a second that so many closed clients send, but for those that only wait or are rare."""
+        sends = {"good": self.good, "hostile": self.hostile, "leaving": self._leaving, "oversized": self._oversized}
+        weights, end, sent = [MIX[name] for name in sends], time.perf_counter() + seconds, 0
 
         async def one() -> None:
+            nonlocal sent
             while time.perf_counter() < end:
-                await (self.hostile if self._chance.random() < 0.125 else self.good)(time.perf_counter())
+                (send,) = self._chance.choices(list(sends.values()), weights)
+                await send(time.perf_counter())
+                sent += 1
 
         await asyncio.gather(*(one() for _ in range(clients)))
-        return (self._tally.answered - before) / seconds
+        return sent / seconds
 
     async def good(self, due: float) -> None:
         request = traffic.drawn(self._chance, self._weighted)

@@ -13,9 +13,12 @@ import orjson
 
 _PIECE_BYTES = 65_536  # a millisecond
 _SHORT_BYTES = 65_536  # a list whose place is kept
+_MOST_AXES = 32
 _NO_STRUCTURE = b"0123456789+-.eE \t\n\r"
+_NO_BRACKETS = bytes.maketrans(b"[]", b"  ")  # never nothing in their place: two numbers would become one
 _BLANK = bytes(byte if byte in b"\n\r" else ord(" ") for byte in range(256))  # an error is on the same line afterwards
-_NUMBERS = rb'((?<!\\)"%b"\s*:\s*)(\[[\s\[]*)([-0-9][-+.0-9eE,\s\[\]]*\])'
+# The key comes first, which is what `re` can look for quickly; then that it is no text with an escaped quote.
+_NUMBERS = rb'("%b"(?<!\\"%b")\s*:\s*)(\[[\s\[]*)([-0-9][-+.0-9eE,\s\[\]]*\])'
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Numbers:
 
     def pieces(self) -> Iterator[list[Any]]:
         """All numbers in order, whatever the nesting. Raises ValueError where one is none, or one is missing."""
-        flat = self.text.translate(None, b"[]") if self.text.count(b"[") > 1 else self.text[1:-1]
+        flat = self.text.translate(_NO_BRACKETS) if self.text.count(b"[") > 1 else self.text[1:-1]
         start, end = 0, 0
         while end < len(flat):
             end = flat.find(b",", start + _PIECE_BYTES)
@@ -55,6 +58,8 @@ def set_apart(json: bytes, key: bytes) -> tuple[bytes, list[Numbers]]:
 
     def replaced(match: re.Match[bytes]) -> bytes:
         key_and_colon, opening, rest = match.groups()
+        if match[0].count(b"[") != match[0].count(b"]"):
+            return match[0]  # the first of its lists only: what is behind them is no number
         place = b"%d" % len(found)  # where the first digit was
         found.append(Numbers(opening + rest))
         if len(rest) > _SHORT_BYTES:
@@ -62,7 +67,7 @@ def set_apart(json: bytes, key: bytes) -> tuple[bytes, list[Numbers]]:
         blank = opening[1:].translate(_BLANK), rest[1:-1].translate(_BLANK)
         return b"".join([key_and_colon, b"[", blank[0], place, blank[1], b"]"])
 
-    return re.sub(_NUMBERS % re.escape(key), replaced, json), found
+    return re.sub(_NUMBERS % (2 * (re.escape(key),)), replaced, json), found
 
 
 def restored(data: list[Any], numbers: Sequence[Numbers]) -> "list[Any] | Numbers":
@@ -75,6 +80,8 @@ def restored(data: list[Any], numbers: Sequence[Numbers]) -> "list[Any] | Number
 def _shape(structure: bytes) -> tuple[int, ...] | None:
     """Of brackets and commas: from the innermost lists outwards, each has to be made of the one before it."""
     depth = len(structure) - len(structure.lstrip(b"["))
+    if depth > _MOST_AXES:
+        return None
     unit = structure[depth - 1 : structure.find(b"]") + 1]
     shape = [len(unit) - 1]
     for level in range(1, depth):

@@ -17,6 +17,7 @@ from service.errors import InvalidTensorError, MalformedBodyError, shown
 LENGTH_HEADER = "Inference-Header-Content-Length"
 _MOST = 64  # fields in one list or object of the JSON; the models here have one input and one output
 _MOST_VALUES = 1_000_000  # beside the tensors' numbers: while those are parsed, nobody else has a turn
+_MOST_TENSORS = 1_000  # more than can be used: each costs microseconds before it is known what it is
 _REMEDY = "see the Open Inference Protocol V2 for the form of an infer request"
 
 # KServe and MLServer take null for what is left out.
@@ -66,7 +67,10 @@ def parsed(body: bytes, header_length: str | None) -> Body:
     length = _json_length(header_length, len(body))
     if length == 0 and header_length is not None:
         return Body(None, memoryview(body))
-    rest, numbers = set_apart(body[:length], b"data")
+    json = body[:length]
+    if json.count(b'"data"') > _MOST_TENSORS:
+        raise MalformedBodyError(f"the JSON holds more than {_MOST_TENSORS:,} tensors", _REMEDY)
+    rest, numbers = set_apart(json, b"data")
     if rest.count(b",") > _MOST_VALUES:
         raise MalformedBodyError(f"the JSON holds more than {_MOST_VALUES:,} values", "send tensors as binary data")
     try:

@@ -15,9 +15,9 @@ from typing import Any
 from service.engine.repository import stamp
 from service.engine.trial import Verdicts, verdicts
 
-KNOWN_SECONDS = 10.0  # after that a file is tried again: what was missing may be there by then
+KNOWN_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
-_MOST_BYTES = 2**20
+_MOST_BYTES = 2**16
 
 _Key = tuple[str, tuple[Any, ...] | None]
 
@@ -32,21 +32,25 @@ class SharedTrial:
         self._file = os.memfd_create("fovea-verdicts")
 
     def __call__(self, paths: Sequence[Path]) -> Verdicts:
-        """As `verdicts`, in any order; waits for a worker that is trying files."""
+        """As `verdicts`, in any order; waits for a worker that is trying files.
+
+        A refusal counts that was found after this call: what a file lacked before may be there.
+        """
+        asked = time.monotonic()
         waiting = {_key(path): path for path in paths}
         while waiting:
-            known = self._known()
+            known = self._known(asked)
             for key in known.keys() & waiting.keys():
                 yield waiting.pop(key), known[key]
             with self._lock() as free:
                 if free:
-                    yield from self._tried(waiting)
+                    yield from self._tried(waiting, asked)
             if waiting:
                 time.sleep(_LOOK_SECONDS)
 
-    def _tried(self, waiting: dict[_Key, Path]) -> Verdicts:
+    def _tried(self, waiting: dict[_Key, Path], asked: float) -> Verdicts:
         """Those that became known before the lock was ours are left to the caller."""
-        known = self._known()
+        known = self._known(asked)
         keys = {path: key for key, path in waiting.items() if key not in known}
         for path, reason in self._trial(list(keys)):
             self._add(keys[path], reason)
@@ -65,17 +69,22 @@ class SharedTrial:
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
 
-    def _known(self) -> dict[_Key, str | None]:
+    def _known(self, asked: float) -> dict[_Key, str | None]:
         now, size = time.monotonic(), os.fstat(self._file).st_size
         *lines, _ = os.pread(self._file, size, 0).split(b"\n")  # behind the last one is nothing, or half a line
         found = map(json.loads, lines)
-        return {_read(key): reason for key, reason, since in found if now - since < KNOWN_SECONDS}
+        return {
+            _read(key): reason
+            for key, reason, since in found
+            if now - since < KNOWN_SECONDS and (reason is None or since >= asked)
+        }
 
     def _add(self, key: _Key, reason: str | None) -> None:
-        if os.fstat(self._file).st_size > _MOST_BYTES:
-            os.ftruncate(self._file, 0)
-        line = json.dumps([key, reason, time.monotonic()]).encode() + b"\n"
-        os.pwrite(self._file, line, os.fstat(self._file).st_size)
+        """Behind the last whole line: who was killed while it wrote may have left a part of one."""
+        written = os.pread(self._file, os.fstat(self._file).st_size, 0)
+        end = 0 if len(written) > _MOST_BYTES else written.rfind(b"\n") + 1
+        os.ftruncate(self._file, end)
+        os.pwrite(self._file, json.dumps([key, reason, time.monotonic()]).encode() + b"\n", end)
 
 
 def _key(path: Path) -> _Key:

@@ -56,24 +56,26 @@ class EarlyTrial:
     def within(
         self, seconds: float, later: Callable[[Sequence[Path]], Verdicts]
     ) -> Callable[[Sequence[Path]], Verdicts]:
-        """What is found by then, for processes yet to be forked: they ask `later` of what is not known or changed.
+        """What can be served by then, for processes yet to be forked: they ask `later` of what is not known, was
+        refused, or has changed.
 
         Waits until then at most.
         """
-        known: dict[tuple[Path, object], str | None] = {}
+        known: set[tuple[Path, object]] = set()
         if self._process is not None:
             until = time.monotonic() + seconds
             for path in self._stamps:
                 line = _line(self._process, until - time.monotonic())
                 if not line:
                     break
-                known[path, self._stamps[path]] = json.loads(line)
+                if json.loads(line) is None:
+                    known.add((path, self._stamps[path]))
             _end(self._process)
             self._process = None
 
         def remembered(paths: Sequence[Path]) -> Verdicts:
             unknown = [path for path in paths if (path, stamp(path)) not in known]
-            yield from ((path, known[path, stamp(path)]) for path in paths if path not in unknown)
+            yield from ((path, None) for path in paths if path not in unknown)
             yield from later(unknown)
 
         return remembered

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,12 +49,17 @@ class Served:
         return self.ask("POST", URL, content=PICTURE).status_code
 
     def children(self) -> set[int]:
-        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return set(map(int, text.split()))
+        return children(self.process.pid)
 
     def metric(self, name: str, **labels: str) -> float:
         samples = [one for family in families(self.ask("GET", "/metrics").text) for one in family.samples]
         return sum(one.value for one in samples if one.name == name and labels.items() <= one.labels.items())
+
+
+def children(process: int) -> set[int]:
+    """Whichever of its threads has started them."""
+    listed = Path(f"/proc/{process}/task").glob("*/children")
+    return {int(child) for path in listed for child in path.read_text().split()}
 
 
 @pytest.fixture
@@ -111,6 +117,25 @@ def test_live_statistics_are_of_all_workers_whichever_is_asked(served: Served) -
     until(lambda: offered() == [30, 2, 2])
     assert served.everywhere(lambda: offered() == [30, 2, 2])
     assert served.ask("GET", url).json()["images"] > 0
+
+
+def test_a_new_file_is_tried_by_one_worker_for_all(tmp_path: Path) -> None:
+    with started(tmp_path, FOVEA_POLL_SECONDS="0.1") as served:
+
+        def is_seen() -> bool:
+            answer = served.ask("GET", "/v1/models/endless")
+            return answer.status_code == 200 and answer.json()["versions"][0]["state"] == "loading"
+
+        def trials() -> int:
+            running = [Path(f"/proc/{one}/cmdline") for worker in served.children() for one in children(worker)]
+            return sum(b"service.engine.trial" in path.read_bytes() for path in running if path.exists())
+
+        put(tmp_path, "endless", tiny_models.counting(2**62))
+        until(lambda: served.everywhere(is_seen))
+        until(lambda: trials() == 1)
+        for _ in range(20):
+            time.sleep(0.1)
+            assert trials() == 1
 
 
 def test_what_one_worker_is_told_all_do(served: Served) -> None:

@@ -35,6 +35,8 @@ def put_back(value: Any, numbers: list[Numbers], key: str = "") -> Any:
 @example({"data": [1]}, None)
 @example({"data": [[1, -2.5e9], [3, 4]], "x": '"data":[1]', '"data"': [5]}, 1)
 @example({"x": {"data": [0]}, "data": [0.5]}, "\t")
+@example({"data": [[0], None]}, None)
+@example({"data": [[0.5], [float("inf")], [2]]}, 1)
 def test_nothing_is_lost_and_all_else_stays_in_its_place(value: Any, indent: Any) -> None:
     written = json.dumps(value, indent=indent).encode()
     rest, numbers = set_apart(written, b"data")
@@ -96,6 +98,11 @@ def test_an_array_is_the_same_whether_it_was_set_apart_or_parsed(shape: list[int
         assert found.dtype == from_json(data, datatype, shape).dtype
 
 
+def test_however_deep_a_list_is_it_costs_nothing() -> None:
+    """The time to see its shape would grow with the square of its depth."""
+    assert Numbers(1_000_000 * b"[" + b"1" + 1_000_000 * b"]").shape is None
+
+
 def test_a_list_of_many_pieces_is_whole() -> None:
     written = json.dumps(list(range(200_000))).encode()
     assert from_json(Numbers(written), "INT32", [200_000]).tolist() == list(range(200_000))
@@ -112,6 +119,8 @@ def test_a_list_of_many_pieces_is_whole() -> None:
         ("[01, 2]", "UINT8", "no number in JSON"),
         ("[1., 2]", "FP32", "no number in JSON"),
         ("[-, 2]", "FP32", "no number in JSON"),
+        ("[[1, 2]3]", "UINT8", "no number in JSON"),
+        ("[3[1, 2]]", "UINT8", "no number in JSON"),
         ("[1, 256]", "UINT8", "an element lies outside UINT8"),
         ("[-1, 2]", "UINT8", "an element lies outside UINT8"),
         ("[1, 18446744073709551615]", "INT64", "an element lies outside INT64"),

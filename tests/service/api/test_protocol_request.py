@@ -45,6 +45,8 @@ BYTES = {"datatype": "BYTES", "shape": [1]}
         (request(shape=[2, 8, 8, 1]), "64 elements for the shape [2, 8, 8, 1]; send 128 elements"),
         (request(data=[256] * 64), "outside UINT8"),
         (request(data=[None] * 64), "null"),
+        (request(data=[[float("nan")] * 32, [1.5] * 32]), "another kind: float; send whole numbers"),
+        (request(data=[[1] * 32, [float("nan")] * 32]), "another kind: float; send whole numbers"),
         (json.dumps(request()).encode().replace(b"]}]}", b".]}]}"), "no number in JSON, or a comma too many"),
         (request(data=None), "has no data, or has it twice; send it once"),
         (request(parameters={"binary_data_size": 64}), "has no data, or has it twice"),
@@ -91,6 +93,11 @@ def test_binary_data_of_another_size_is_refused(client: httpx.Client, data: byte
         assert answer.status_code == 400, answer.text
     body, headers = with_binary(request(), b"left over")
     assert "9 bytes follow the JSON" in client.post(URL, content=body, headers=headers).json()["error"]
+
+
+def test_tensors_that_nobody_could_use_are_not_looked_at() -> None:
+    with pytest.raises(MalformedBodyError, match="more than 1,000 tensors"):
+        parsed(b'{"inputs": [' + b'{"data":[0]},' * 1001 + b"{}]}", None)
 
 
 def test_a_million_values_that_are_no_numbers_are_not_parsed() -> None:

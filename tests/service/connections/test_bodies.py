@@ -216,10 +216,10 @@ def test_the_memory_of_bodies_that_are_gone_is_given_back(folder: Path, monkeypa
     monkeypatch.setattr(crowd, "give_back", lambda: given_back.append(None))
     monkeypatch.setattr(crowd, "_MUCH_BYTES", 10 * BODY_BYTES)  # the other services here never held as much
     app = create_app(Settings(models=folder, provider="cpu"))
-    with served(app, bounds=Bounds(patience_seconds=1.0)) as client:
+    with served(app) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         assert client.post(CLASSIFY, content=PICTURE + 900_000 * b"\0").status_code == 200
-        time.sleep(1.0)
+        time.sleep(2.0)  # a look a second
         assert not given_back
         assert client.post(CLASSIFY, content=PICTURE + 1_100_000 * b"\0").status_code == 200
         until(lambda: len(given_back) == 1)

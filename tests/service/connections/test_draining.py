@@ -166,20 +166,30 @@ def test_told_a_second_time_workers_that_could_not_listen_end_at_once_too(folder
     with serving(folder, FOVEA_WORKERS="2", FOVEA_DRAIN_SECONDS="3600") as (process, address):
         until(lambda: ready(address).status == 200)
         workers = list(map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()))
-        for worker in workers:
-            os.kill(worker, signal.SIGSTOP)
-        until(lambda: all(map(stopped, workers)))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            process.send_signal(signal.SIGTERM)
-            until(lambda number=number: all(number in waiting(worker) for worker in workers))  # type: ignore[misc]
-        for worker in workers:
-            os.kill(worker, signal.SIGCONT)
+        with all_stopped(workers):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                process.send_signal(signal.SIGTERM)
+                until(lambda number=number: all(number in waiting(worker) for worker in workers))  # type: ignore[misc]
         assert ended(process) == 1
 
 
-def stopped(process: int) -> bool:
-    """All of its threads."""
-    return all(") T " in path.read_text() for path in Path(f"/proc/{process}/task").glob("*/stat"))
+@contextlib.contextmanager
+def all_stopped(processes: list[int]) -> Iterator[None]:
+    """With all of their threads, until the end of the block."""
+    try:
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        until(lambda: all(map(_is_stopped, processes)))
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
+def _is_stopped(process: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+        return all(") T " in path.read_text() for path in Path(f"/proc/{process}/task").glob("*/stat"))
+    return False
 
 
 def waiting(process: int) -> set[int]:

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,20 @@ def test_what_was_found_before_a_fork_is_remembered_and_only_what_changed_is_tri
     assert str(first[bad]).startswith("model_corrupt: ")
     written(bad, tiny_models.classifier(seed=1).SerializeToString())
     assert dict(trial([good, bad])) == {good: None, bad: None}
+
+
+def test_what_was_refused_before_a_fork_is_tried_again_after_it(tmp_path: Path) -> None:
+    """What it lacked may be there by then."""
+    good = written(tmp_path / "good.onnx", tiny_models.classifier().SerializeToString())
+    bad = written(tmp_path / "bad.onnx", b"<html>")
+    asked: list[Path] = []
+
+    def later(paths: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
+        asked.extend(paths)
+        yield from ((path, None) for path in paths)
+
+    assert dict(EarlyTrial([good, bad]).within(60.0, later)([good, bad])) == {good: None, bad: None}
+    assert asked == [bad]
 
 
 def test_a_fork_does_not_wait_for_a_file_that_takes_long(tmp_path: Path) -> None:
