@@ -40,7 +40,7 @@ from service.workers import listening_sockets, supervise
 # Python is the bottleneck of networks so small; each worker holds every network in its own memory.
 _TINY_BYTES = 16 * 2**20
 _MOST_WORKERS = 8
-_TRIAL_SECONDS = 5.0  # then the workers start, and try for themselves what is not decided by then
+_TRIAL_SECONDS = 5.0  # then the workers start, and one of them tries what is not decided by then
 
 # How long a thread that computes in Python keeps the interpreter from others. With Python's 5 ms a worker that loads
 # a model answers two hundred requests a second: after each run it waits that long for its turn.

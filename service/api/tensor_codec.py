@@ -55,9 +55,7 @@ def from_json(data: list[Any] | Numbers, datatype: str, shape: Sequence[int]) ->
         _check_nesting(data.shape, shape)
         return _numbers(data, dtype, math.prod(shape)).reshape(shape)
     found = _array(data, dtype)
-    if found.size:
-        _check_nesting(found.shape, shape)
-    _check_count(found.size, shape)
+    _check_nesting(found.shape if found.size else (0,), shape)
     return _converted(found, dtype).reshape(shape)
 
 
