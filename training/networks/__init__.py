@@ -4,7 +4,7 @@ A network is a function that builds its modules, random weights included; its mo
 the service shows.
 """
 
-from training.networks.airbench import airbench, airbench_gray
+from training.networks.airbench import airbench, airbench_gray, airbench_gray_deep
 from training.networks.alexnet import alexnet, alexnet_small
 from training.networks.architecture import Architecture, InputShape
 from training.networks.contrast_cnn import contrast_cnn
@@ -21,6 +21,7 @@ __all__ = ["NETWORKS", "Architecture", "InputShape"]
 NETWORKS: dict[str, Architecture] = {
     "airbench": Architecture(airbench, (32, 32, 3)),
     "airbench_gray": Architecture(airbench_gray, (28, 28, 1)),
+    "airbench_gray_deep": Architecture(airbench_gray_deep, (28, 28, 1)),
     "alexnet": Architecture(alexnet, (224, 224, 3), classes=1000),
     "alexnet_small": Architecture(alexnet_small, (32, 32, 3)),
     "contrast_cnn": Architecture(contrast_cnn, (32, 32, 3)),

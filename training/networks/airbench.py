@@ -1,4 +1,4 @@
-"""Networks made to learn in a few passes: after airbench94 (Keller Jordan 2024, arXiv 2404.00498).
+"""Networks made to learn in a few passes: after airbench94 and airbench96 (Keller Jordan 2024, arXiv 2404.00498).
 
 Convolutions begin as the identity on their first channels; normalisation learns no scale, so that Muon can fix the
 kernels' norm.
@@ -6,8 +6,9 @@ kernels' norm.
 
 from collections import OrderedDict
 
-from torch import nn
+from torch import Tensor, nn
 
+from training.networks.layers.add import Add
 from training.networks.layers.global_max_pool import GlobalMaxPool
 from training.networks.layers.normalize import Normalize
 from training.networks.layers.scale import Scale
@@ -48,6 +49,48 @@ def airbench_gray(classes: int = 10) -> nn.Sequential:
             scale=Scale(1 / 256),  # 10
         )
     )
+
+
+def airbench_gray_deep(classes: int = 10) -> nn.Sequential:
+    """28x28 grey pixels -> logits; 1,926,824 parameters: a third convolution in each group, for longer training."""
+    return nn.Sequential(
+        OrderedDict(
+            normalize=Normalize(1),  # 1x28x28
+            whiten=Whitening(1),  # 8x27x27
+            gelu=nn.GELU(),  # 8x27x27
+            group1=DeepGroup(8, 64),  # 64x13x13
+            group2=DeepGroup(64, 128),  # 128x6x6
+            group3=DeepGroup(128, 256),  # 256x3x3
+            pool=GlobalMaxPool(),  # 256x1x1
+            flatten=nn.Flatten(),  # 256
+            dense=_dense(256, classes),  # 10
+            scale=Scale(1 / 256),  # 10
+        )
+    )
+
+
+class DeepGroup(nn.Module):
+    """Three 3x3 convolutions; what the first gave is added to what the other two make of it. Halves the side."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = _convolution(inputs, outputs)
+        self.pool = nn.MaxPool2d(2)
+        self.bn1 = _normalization(outputs)
+        self.gelu1 = nn.GELU()
+        self.conv2 = _convolution(outputs, outputs)
+        self.bn2 = _normalization(outputs)
+        self.gelu2 = nn.GELU()
+        self.conv3 = _convolution(outputs, outputs)
+        self.bn3 = _normalization(outputs)
+        self.add = Add()
+        self.gelu3 = nn.GELU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        first = self.gelu1(self.bn1(self.pool(self.conv1(features))))
+        branch = self.gelu2(self.bn2(self.conv2(first)))
+        branch = self.bn3(self.conv3(branch))
+        return self.gelu3(self.add(branch, first))  # type: ignore[no-any-return] # torch's modules return Any
 
 
 def _group(inputs: int, outputs: int) -> nn.Sequential:

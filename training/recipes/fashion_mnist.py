@@ -24,4 +24,11 @@ FASHION_MNIST = Recipe(
     test_time="mirror+shift",
 )
 
-FASHION_MNIST_BEST = replace(FASHION_MNIST, name="fashion_mnist_best", epochs=40, erased_side=8)
+FASHION_MNIST_BEST = replace(
+    FASHION_MNIST,
+    name="fashion_mnist_best",
+    network="airbench_gray_deep",
+    validation_every=50,
+    epochs=18,
+    erased_side=8,
+)

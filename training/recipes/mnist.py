@@ -40,4 +40,12 @@ MNIST_FAST = Recipe(
     test_time="shift",
 )
 
-MNIST_BEST = replace(MNIST_FAST, name="mnist_best", epochs=16)
+MNIST_BEST = replace(
+    MNIST_FAST,
+    name="mnist_best",
+    network="airbench_gray_deep",
+    epochs=14,
+    rotation_degrees=15.0,
+    scale_share=0.15,
+    shift_pixels=3.0,
+)
