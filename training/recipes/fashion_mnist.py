@@ -29,6 +29,7 @@ FASHION_MNIST_BEST = replace(
     name="fashion_mnist_best",
     network="airbench_gray_deep",
     validation_every=50,
-    epochs=18,
+    epochs=26,
+    max_learning_rate=0.15,
     erased_side=8,
 )

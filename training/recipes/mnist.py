@@ -43,7 +43,6 @@ MNIST_FAST = Recipe(
 MNIST_BEST = replace(
     MNIST_FAST,
     name="mnist_best",
-    network="airbench_gray_deep",
     epochs=14,
     rotation_degrees=15.0,
     scale_share=0.15,
