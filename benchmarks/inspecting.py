@@ -29,6 +29,7 @@ from benchmarks.report import Goal, Section, spread, table
 from benchmarks.server import Server, running
 from service.engine import model_file
 from service.engine.devices import Device, open_session
+from service.engine.session_model import SessionModel, whole
 from service.images.decoding import ImageLimits
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions, prefix
@@ -123,13 +124,13 @@ def _beside_the_bare_run(path: Path, photograph: Picture) -> dict[str, float]:
     """What a network's values take, divided by a plain session of the same prefix; one after the other, medians."""
     device = Device("cpu", 1, "benchmark")
     file = model_file.read(path)
-    network = Network(file, PrefixSessions(lambda model: open_session(model, device), 2**30))
+    network = Network(file, PrefixSessions(lambda model: open_session(SessionModel(model), device), 2**30))
     image = network.input(photograph.path.read_bytes(), ImageLimits(max_pixels=10**8))
     return {name: _ratio(network, network.layer(name).output, image, device) for name in _DEPTHS}
 
 
 def _ratio(network: Network, tensor: str, image: np.ndarray, device: Device) -> float:
-    session = open_session(prefix(network.file.model, [tensor]).SerializeToString(), device)
+    session = open_session(whole(prefix(network.file.model, [tensor])), device)
     feed = {network.file.input.name: image[None]}
     ours, bare = [], []
     for _ in range(_RUNS):

@@ -14,6 +14,7 @@ import onnxruntime as ort
 
 from benchmarks import networks
 from service.engine.devices import Device, open_session
+from service.engine.session_model import SessionModel
 
 ROUNDS = 3
 SECONDS = 3.0
@@ -27,7 +28,7 @@ WAYS = {  # callers, threads of a run
 
 
 def main() -> None:
-    model = networks.file(networks.repository(), 1).read_bytes()
+    model = SessionModel(networks.file(networks.repository(), 1).read_bytes())
     sessions = {threads: open_session(model, Device("cpu", threads, "benchmark")) for threads in (1, 2)}
     print("| images/s: median (least-most) | " + " | ".join(f"batch {batch}" for batch in BATCHES) + " |")
     print("| --- | " + "--- | " * len(BATCHES))

@@ -27,8 +27,9 @@ def network_input(data: bytes, preprocessing: Preprocessing) -> NetworkInput:
 def onnxruntime(file: ModelFile, threads: int, _callers: int = 1) -> Run:
     """A session with the service's own options; any number of threads may call it."""
     from service.engine.devices import Device, open_session  # noqa: PLC0415
+    from service.engine.session_model import whole  # noqa: PLC0415
 
-    session = open_session(file.model.SerializeToString(), Device("cpu", threads, "benchmark"))
+    session = open_session(whole(file.model), Device("cpu", threads, "benchmark"))
     name = file.input.name
     return lambda batch: session.run(None, {name: batch})
 

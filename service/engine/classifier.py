@@ -16,7 +16,7 @@ from service.engine.model_file import ModelFile
 from service.engine.network_interface import Activation
 from service.engine.probabilities import probabilities
 from service.engine.runner import Runner, runners
-from service.engine.serialization import serialized
+from service.engine.session_model import SessionModel, apart, whole
 from service.engine.turn import Turn
 from service.errors import (
     ModelFileError,
@@ -100,8 +100,9 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
 
     Raises ModelFileError where the file cannot be run or answers NaN.
     """
+    model = apart(file.model) if device.provider == "cpu" else whole(file.model)  # not tried on others
     try:
-        opened = runners(serialized(file.model), device)
+        opened = runners(model, device)
     except RUNTIME_ERRORS as error:
         raise ModelFileError(f"ONNX Runtime refuses the file: {_reason(error)}", "export the model again") from error
     if foreign := opened[0].foreign_nodes:
@@ -113,7 +114,7 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
     if file.output is None:
         return tested
     warmed = replace(tested, costs=_warmed(tested, max_batch))
-    return replace(warmed, alone=_runner_alone(warmed, max_batch))
+    return replace(warmed, alone=_runner_alone(warmed, model, max_batch))
 
 
 def smoke_inputs(file: ModelFile) -> InputBatch:
@@ -166,12 +167,12 @@ def _warmed(classifier: Classifier, max_batch: int) -> Costs:
     return measured([fixed] if fixed else list(doubling(max_batch)), run, padded=padded)
 
 
-def _runner_alone(classifier: Classifier, max_batch: int) -> Runner | None:
+def _runner_alone(classifier: Classifier, model: SessionModel, max_batch: int) -> Runner | None:
     """The network once more, with all threads: where there are more, it fits, and they make a lone image quicker."""
     threads, costs, file = classifier.device.alone_threads, classifier.costs, classifier.file
     if threads is None or max_batch == 1 or costs.seconds(1) < _WORTH_SECONDS or file.size_bytes > _WORTH_BYTES:
         return None
-    opened = Runner(serialized(file.model), replace(classifier.device, threads=threads))
+    opened = Runner(model, replace(classifier.device, threads=threads))
     alone, image = replace(classifier, alone=opened), smoke_inputs(file)[1:]
 
     def run(_images: int) -> None:

@@ -13,6 +13,7 @@ from service.engine import gpus, providers
 from service.engine.cpus import available_cpus
 from service.engine.gpus import Gpu, NoGpuError
 from service.engine.providers import Provider
+from service.engine.session_model import SessionModel
 from service.errors import ProviderUnavailableError, RuntimeConflictError
 
 Wanted = Literal["auto", "cpu", "cuda", "openvino", "openvino-bf16"]
@@ -99,7 +100,7 @@ def _cpu(cpus: int, threads: int | None, reason: str) -> Device:
     return Device("cpu", each, reason, (0,) * max(1, cpus // each), alone)
 
 
-def open_session(model: bytes, device: Device, number: int = 0) -> ort.InferenceSession:
+def open_session(model: SessionModel, device: Device, number: int = 0) -> ort.InferenceSession:
     """Session `number` of `device`; raises ProviderUnavailableError where ONNX Runtime quietly chose another place."""
     return providers.session_on(
         model,

@@ -12,6 +12,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from service.engine.deserialization import model_of
+from service.engine.graph_names import names_read
 from service.engine.model_metadata import ModelMetadata, graph_sha256, stated_metadata, stated_sha256, validated
 from service.engine.network_interface import ClassOutput, ImageInput, class_output, image_input
 from service.engine.serialization import without_large_values
@@ -78,7 +80,7 @@ def parsed(data: bytes) -> onnx.ModelProto:
     if not data:
         raise CorruptModelError("the file has 0 bytes", "copy or export it again")
     try:
-        model = onnx.load_model_from_string(data)
+        model = model_of(data)
     except DecodeError as error:
         raise CorruptModelError("the file is not ONNX or is cut short", "copy or export it again") from error
     if not model.graph.node:
@@ -144,23 +146,11 @@ def _refuse_contradictions(metadata: ModelMetadata, network_input: ImageInput, o
 def _forget_unread_inputs(graph: onnx.GraphProto) -> None:
     """ONNX Runtime wants to be fed what no node reads, and tf2onnx leaves such inputs behind (Keras' normalisation)."""
     # Files of IR version 3 must list their weights among the inputs.
-    read = _names_read(graph) | {value.name for value in graph.output} | {weight.name for weight in graph.initializer}
+    read = names_read(graph) | {value.name for value in graph.output} | {weight.name for weight in graph.initializer}
     kept = [value for value in graph.input if value.name in read]
     if kept and len(kept) < len(graph.input):
         del graph.input[:]
         graph.input.extend(kept)
-
-
-def _names_read(graph: onnx.GraphProto) -> set[str]:
-    """Also by the bodies of If, Loop and Scan (iterative: nesting is untrusted)."""
-    read: set[str] = set()
-    graphs = [graph]
-    while graphs:
-        for node in graphs.pop().node:
-            read.update(node.input)
-            for attribute in node.attribute:
-                graphs.extend([attribute.g, *attribute.graphs] if attribute.HasField("g") else attribute.graphs)
-    return read
 
 
 def _refuse_external_data(model: onnx.ModelProto) -> None:

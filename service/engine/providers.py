@@ -11,6 +11,7 @@ from typing import Literal
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from service.engine.session_model import SessionModel, whole
 from service.errors import ProviderUnavailableError
 
 Provider = Literal["cpu", "cuda", "openvino", "openvino-bf16"]
@@ -26,13 +27,16 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def session_on(
-    model: bytes, provider: Provider, threads: int, *, gpu: int = 0, streams: int = 1, cuda_graphs: bool = False
+    model: SessionModel, provider: Provider, threads: int, *, gpu: int = 0, streams: int = 1, cuda_graphs: bool = False
 ) -> ort.InferenceSession:
     """A session that runs there; raises ProviderUnavailableError where ONNX Runtime quietly chose another."""
+    options = _session_options(threads)
+    values = [ort.OrtValue.ortvalue_from_numpy(array) for array in model.weights.values()]
+    options.add_external_initializers(list(model.weights), values)
     chosen = [] if provider == "cpu" else [(NAMES[provider], _options(provider, threads, gpu, streams, cuda_graphs))]
     session = ort.InferenceSession(
-        model,
-        _session_options(threads),
+        model.graph,
+        options,
         providers=[*chosen, NAMES["cpu"]],
         enable_fallback=0,  # else a run that fails on the GPU is run again on the CPU, with a line on stdout
     )
@@ -48,7 +52,7 @@ def probe(provider: Provider, threads: int = 1, gpu: int = 0) -> None:
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", value[:1], value[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    session_on(model.SerializeToString(), provider, threads, gpu=gpu)
+    session_on(whole(model), provider, threads, gpu=gpu)
 
 
 def foreign_nodes(session: ort.InferenceSession, provider: Provider) -> tuple[str, ...]:

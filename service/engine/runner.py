@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from service.engine.devices import RUNTIME_ERRORS, Device, open_session
 from service.engine.providers import foreign_nodes
+from service.engine.session_model import SessionModel
 from service.engine.turn import StoppedError, Turn
 from service.errors import OutOfMemoryError
 
@@ -33,7 +34,7 @@ _NO_GRAPH = "-1"
 class Runner:
     """`foreign_nodes` are the kinds of those nodes that ONNX Runtime runs elsewhere than on the device's provider."""
 
-    def __init__(self, model: bytes, device: Device, number: int = 0) -> None:
+    def __init__(self, model: SessionModel, device: Device, number: int = 0) -> None:
         self.provider = device.provider
         self.session = open_session(model, device, number)
         self.foreign_nodes = foreign_nodes(self.session, device.provider)
@@ -64,7 +65,7 @@ class BoundRunner(Runner):
     threads ever write to the same memory. A shape that finds no free slot runs without.
     """
 
-    def __init__(self, model: bytes, device: Device, number: int = 0, memory: str = "cuda") -> None:
+    def __init__(self, model: SessionModel, device: Device, number: int = 0, memory: str = "cuda") -> None:
         super().__init__(model, device, number)
         self._place = (memory, device.gpus[number].index if device.gpus else 0)
         self.graphs = device.cuda_graphs
@@ -126,12 +127,12 @@ class Slot:
             self.inputs[name].update_inplace(np.ascontiguousarray(batch))
 
 
-def runners(model: bytes, device: Device) -> tuple[Runner, ...]:
+def runners(model: SessionModel, device: Device) -> tuple[Runner, ...]:
     """A runner for each session that `device` wants; says in the log where CUDA graphs are not possible."""
     return tuple(_runner(model, device, number) for number in range(device.sessions))
 
 
-def _runner(model: bytes, device: Device, number: int) -> Runner:
+def _runner(model: SessionModel, device: Device, number: int) -> Runner:
     if not device.gpus:
         return Runner(model, device, number)
     if not device.cuda_graphs:

@@ -12,6 +12,7 @@ import onnx
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 _LARGE_VALUES = 1 << 18  # of a tensor, from which on they are a piece of their own
+_MOST_AXES = 64  # of numpy's arrays
 _GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
 _INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
 _RAW_DATA = onnx.TensorProto.DESCRIPTOR.fields_by_name["raw_data"].number
@@ -41,16 +42,42 @@ def without_large_values(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Those whose values are not as many as they say keep them.
     """
+    return with_bare_weights(model, lambda tensor: is_large(tensor) and _is_whole(tensor), _empty)
+
+
+def with_bare_weights(
+    model: onnx.ModelProto, is_bare: Callable[[onnx.TensorProto], bool], mark: Callable[[onnx.TensorProto], None]
+) -> onnx.ModelProto:
+    """A copy in which those initialisers that `is_bare` names have no bytes of values; `mark` says so in each."""
     slim = onnx.ModelProto.FromString(_fields(model, lambda field: field.number != _GRAPH))
     slim.graph.MergeFromString(_fields(model.graph, lambda field: field.number != _INITIALIZER))
     for tensor in model.graph.initializer:
         kept = slim.graph.initializer.add()
-        if _is_large(tensor) and _is_whole(tensor):
+        if is_bare(tensor):
             kept.MergeFromString(_fields(tensor, lambda field: field.number != _RAW_DATA))
-            kept.dims[:] = [0]
+            mark(kept)
         else:
             kept.CopyFrom(tensor)
     return slim
+
+
+def is_large(tensor: onnx.TensorProto) -> bool:
+    """By what it says of itself: its bytes would have to be copied to be counted."""
+    if len(tensor.dims) > _MOST_AXES or any(size < 0 for size in tensor.dims):
+        return False
+    return tensor.HasField("raw_data") and math.prod(tensor.dims) >= _LARGE_VALUES and not UnknownFieldSet(tensor)
+
+
+def _is_whole(tensor: onnx.TensorProto) -> bool:
+    """Whether it has as many bytes of values as its shape and type take."""
+    if tensor.data_type not in onnx.helper.get_all_tensor_dtypes() or tensor.data_type == onnx.TensorProto.STRING:
+        return False
+    size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return len(tensor.raw_data) == math.prod(tensor.dims) * size
+
+
+def _empty(tensor: onnx.TensorProto) -> None:
+    tensor.dims[:] = [0]
 
 
 def _graph_pieces(graph: onnx.GraphProto) -> Iterator[bytes]:
@@ -63,7 +90,7 @@ def _graph_pieces(graph: onnx.GraphProto) -> Iterator[bytes]:
 
 
 def _tensor_pieces(tensor: onnx.TensorProto) -> Iterator[bytes]:
-    if not _is_large(tensor):
+    if not is_large(tensor):
         yield tensor.SerializeToString(deterministic=True)
         return
     values = tensor.raw_data
@@ -71,18 +98,6 @@ def _tensor_pieces(tensor: onnx.TensorProto) -> Iterator[bytes]:
     yield _head(_RAW_DATA, len(values))
     yield values
     yield _fields(tensor, lambda field: field.number > _RAW_DATA)
-
-
-def _is_large(tensor: onnx.TensorProto) -> bool:
-    """By what it says of itself: its bytes would have to be copied to be counted."""
-    return tensor.HasField("raw_data") and math.prod(tensor.dims) >= _LARGE_VALUES and not UnknownFieldSet(tensor)
-
-
-def _is_whole(tensor: onnx.TensorProto) -> bool:
-    if tensor.data_type not in onnx.helper.get_all_tensor_dtypes() or tensor.data_type == onnx.TensorProto.STRING:
-        return False
-    size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    return len(tensor.raw_data) == math.prod(tensor.dims) * size
 
 
 def _fields_and_unknown(model: onnx.ModelProto, without: Collection[str]) -> bytes:

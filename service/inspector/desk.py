@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from onnxruntime import InferenceSession
 
 from service.engine.devices import Device, open_session
+from service.engine.session_model import SessionModel
 from service.errors import FoveaError
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions
@@ -47,7 +49,7 @@ class Desk:
     def __init__(self, connection: Connection, max_bytes: int) -> None:
         self._connection = connection
         self._sending = threading.Lock()
-        self._sessions = PrefixSessions(partial(open_session, device=Device("cpu", 1, "inspection")), max_bytes)
+        self._sessions = PrefixSessions(_session, max_bytes)
         self._networks: OrderedDict[str, Network] = OrderedDict()
         self._opening = threading.Lock()
         self._graphs: dict[str, Future[bytes]] = {}
@@ -120,6 +122,10 @@ class Desk:
             return self._graphs[digest].result()
         finally:
             del self._graphs[digest]
+
+
+def _session(model: bytes) -> InferenceSession:
+    return open_session(SessionModel(model), Device("cpu", 1, "inspection"))
 
 
 def _only_where_idle() -> None:

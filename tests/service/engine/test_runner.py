@@ -1,7 +1,6 @@
 import threading
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -10,6 +9,7 @@ from service.engine import model_file, runner
 from service.engine.costs import Costs
 from service.engine.devices import RUNTIME_ERRORS, Device, chosen_device
 from service.engine.runner import BoundRunner, Runner, runners
+from service.engine.session_model import SessionModel, whole
 from service.engine.turn import StoppedError, Turn
 from tests import tiny_models
 
@@ -21,11 +21,11 @@ def images(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((count, 3, 8, 8), dtype=np.float32)
 
 
-def tiny() -> bytes:
-    return tiny_models.classifier().SerializeToString()
+def tiny() -> SessionModel:
+    return whole(tiny_models.classifier())
 
 
-def repeating() -> bytes:
+def repeating() -> SessionModel:
     """times -> y = 1 + 1 + ..., one addition after the other: 10 s for ten million of them."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["go_on"], ["still"]), helper.make_node("Add", ["value", "one"], ["sum"])],
@@ -43,7 +43,7 @@ def repeating() -> bytes:
     loop = helper.make_node("Loop", ["times", "", "zero"], ["y"], body=body)
     weights = {"zero": np.zeros(1), "one": np.ones(1)}
     times, y = int(TensorProto.INT64), int(TensorProto.FLOAT)
-    return tiny_models.model([loop], weights, ("times", times, [1]), ("y", y, [1])).SerializeToString()
+    return whole(tiny_models.model([loop], weights, ("times", times, [1]), ("y", y, [1])))
 
 
 def repeats(times: int) -> dict[str, np.ndarray]:
@@ -125,8 +125,8 @@ def test_a_device_of_one_session_gets_one_runner_without_foreign_nodes() -> None
 
 def test_each_executor_runs_on_the_session_it_drives() -> None:
     two = Device("cpu", 1, "two sessions, as of two GPUs", executors=(0, 1, 0, 1))
-    file = model_file.from_bytes(tiny())
-    both = (Runner(tiny(), CPU), Runner(tiny_models.classifier(seed=1).SerializeToString(), CPU))
+    file = model_file.from_bytes(tiny().graph)
+    both = (Runner(tiny(), CPU), Runner(whole(tiny_models.classifier(seed=1)), CPU))
     classifier = classifiers.Classifier("tiny", 1, file, both, two, None, Costs({1: 1.0}), steady=True)
     answers = [classifier.scores(images(2), Turn(executor)) for executor in range(4)]
     assert np.array_equal(answers[0], answers[2])
@@ -135,15 +135,15 @@ def test_each_executor_runs_on_the_session_it_drives() -> None:
 
 
 def test_a_float16_file_answers_in_float32() -> None:
-    half = onnx.load_from_string(tiny())
+    half = tiny_models.classifier()
     for tensor in half.graph.initializer:
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
     half.graph.node[0].input[0] = "half"
     half.graph.node.insert(0, helper.make_node("Cast", ["image"], ["half"], to=TensorProto.FLOAT16))
     half.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
-    whole = classifiers.load("tiny", 1, model_file.from_bytes(tiny()), CPU)
+    single = classifiers.load("tiny", 1, model_file.from_bytes(tiny().graph), CPU)
     classifier = classifiers.load("tiny", 2, model_file.from_bytes(half.SerializeToString()), CPU)
     scores = classifier.scores(images(3), Turn())
     assert scores.dtype == np.float32
-    assert scores == pytest.approx(whole.scores(images(3), Turn()), abs=0.02)
-    assert not np.array_equal(scores, whole.scores(images(3), Turn()))
+    assert scores == pytest.approx(single.scores(images(3), Turn()), abs=0.02)
+    assert not np.array_equal(scores, single.scores(images(3), Turn()))

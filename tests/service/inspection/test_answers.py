@@ -9,6 +9,7 @@ from service.engine import model_file
 from service.engine.devices import chosen_device, open_session
 from service.engine.model_metadata import with_metadata
 from service.engine.probabilities import probabilities
+from service.engine.session_model import SessionModel
 from service.engine.turn import Turn
 from service.errors import InvalidParameterError, NotAClassifierError
 from service.inspection.answers import class_index, class_scores, top_classes
@@ -24,7 +25,7 @@ def network(model: onnx.ModelProto, class_names: tuple[str, ...] = ()) -> Networ
     stated = {"class_names": class_names or metadata.class_names, "temperature": 2.0, "assumed": ()}
     described = with_metadata(model, metadata.model_copy(update=stated))
     file = model_file.from_bytes(described.SerializeToString())
-    return Network(file, PrefixSessions(lambda data: open_session(data, CPU), 2**24))
+    return Network(file, PrefixSessions(lambda data: open_session(SessionModel(data), CPU), 2**24))
 
 
 def images(count: int) -> np.ndarray:
