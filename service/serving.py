@@ -11,7 +11,9 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +28,7 @@ from service.connections.bounds import BODIES_BYTES, TURNED_AWAY, Bounds
 from service.connections.draining import DrainingServer
 from service.connections.listener import welcome
 from service.connections.open_files import room_for
+from service.connections.shares import Shares
 from service.engine.cells import Cells
 from service.engine.cpus import available_cpus
 from service.engine.devices import shows_gpu
@@ -59,7 +62,7 @@ def serve(settings: Settings, trial: EarlyTrial) -> int:
     except OSError as error:
         raise PortUnavailableError(settings.host, settings.port, error.strerror or str(error)) from error
     if count == 1:
-        return _run(create_app(settings, trial, write=written.write), [listeners[0]])
+        return _run(create_app(settings, trial, write=written.write), [listeners[0]], Shares())
     return _several(settings, trial, listeners, written)
 
 
@@ -79,7 +82,7 @@ def workers(settings: Settings) -> tuple[int, str]:
 
 
 def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.socket], written: Log) -> int:
-    cells = Cells(len(listeners))
+    cells, shares = Cells(len(listeners)), Shares(len(listeners))
     folder = _own_folder()
     # Bound before the fork, as the listeners are: who takes a dead worker's place needs nothing of the disk.
     own_sockets = [_own_socket(_address(folder, index)) for index in range(len(listeners))]
@@ -93,25 +96,30 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
 
     def work(index: int) -> int:
         cells.become(index)
+        shares.become(index)
         peers = [_address(folder, other) for other in range(len(listeners)) if other != index]
         app.state.workers = Workers(len(listeners), Peers(peers))
-        return _run(app, [listeners[index], own_sockets[index]])
+        return _run(app, [listeners[index], own_sockets[index]], shares)
+
+    def ended(index: int) -> None:
+        cells.end(index)
+        shares.ended(index)
 
     def stopping() -> None:
         for listener in listeners:
             listener.close()
 
     try:
-        return supervise(len(listeners), work, cells.end, stopping)
+        return supervise(len(listeners), work, ended, stopping)
     finally:
         shutil.rmtree(folder)
 
 
-def _run(app: FastAPI, sockets: list[socket.socket]) -> int:
+def _run(app: FastAPI, sockets: list[socket.socket], shares: Shares) -> int:
     settings: Settings = app.state.settings
     config = uvicorn.Config(
         app,
-        http=express_protocol(app, _bounds(settings)),
+        http=express_protocol(app, _bounds(settings), shares),
         ws="none",
         server_header=False,
         proxy_headers=False,  # `api.guards.BehindProxy` believes those that the settings name, uvicorn this machine
@@ -125,9 +133,17 @@ def _run(app: FastAPI, sockets: list[socket.socket]) -> int:
     for one in sockets:
         welcome(one, 3 * settings.client_timeout_seconds)
     sys.setswitchinterval(_TURN_SECONDS)
-    server = DrainingServer(config, app.state.draining, settings.drain_seconds)
+    server = DrainingServer(config, app.state.draining, settings.drain_seconds, partial(_beat, app, shares))
     server.run(sockets)
     return 0 if server.started else 1
+
+
+def _beat(app: FastAPI, shares: Shares) -> None:
+    """Says to the other workers whether this one answers as they do, or loads, or leaves."""
+    if app.state.draining.active:
+        shares.leave()
+    elif app.state.services.scheduler.statistics.all_started():
+        shares.beat(time.monotonic())
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -34,6 +34,7 @@ from service.arrays import NetworkInput
 from service.connections.bounds import Bounds
 from service.connections.crowd import Crowd
 from service.connections.protocol import GuardedProtocol, header_lines
+from service.connections.shares import Shares
 from service.engine.classifier import Classifier
 from service.errors import FoveaError
 
@@ -269,7 +270,7 @@ class ExpressProtocol(GuardedProtocol):
             return
         self._is_waiting = False
         super().on_headers_complete()
-        self.cycle.keep_alive = asked.keep_alive  # the parser has forgotten it
+        self.cycle.keep_alive = asked.keep_alive and not self.is_let_go()  # the parser has forgotten it
         super().on_body(body)
         super().on_message_complete()
 
@@ -298,8 +299,9 @@ class ExpressProtocol(GuardedProtocol):
             return
         limits = header_lines(asked.admission.headers) if asked.admission else b""
         own = b"x-request-id: %b\r\n" % asked.request_id.encode()
-        self.write_answer(status, b"".join([headers, limits, own, _OWN]), body, keep_alive=asked.keep_alive)
-        if not asked.keep_alive:
+        keep_alive = asked.keep_alive and not self.is_let_go()
+        self.write_answer(status, b"".join([headers, limits, own, _OWN]), body, keep_alive=keep_alive)
+        if not keep_alive:
             self.transport.close()
         self.on_response_complete()
 
@@ -346,9 +348,9 @@ class ExpressProtocol(GuardedProtocol):
         return proxies.client(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1"))
 
 
-def express_protocol(app: FastAPI, bounds: Bounds | None = None) -> type[ExpressProtocol]:
+def express_protocol(app: FastAPI, bounds: Bounds | None = None, shares: Shares | None = None) -> type[ExpressProtocol]:
     """HTTP within bounds, with the express door in front of `app`: give it to `uvicorn.Config` as `http`."""
-    crowd = Crowd(bounds or Bounds(), app.state.draining, wording(app))
+    crowd = Crowd(bounds or Bounds(), app.state.draining, wording(app), shares or Shares())
     return type("Express", (ExpressProtocol,), {"desk": Desk(app), "crowd": crowd})
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from service.allocator import give_back
 from service.connections.bounds import SILENT_SECONDS, TURNED_AWAY, Bounds
 from service.connections.draining import Draining
+from service.connections.shares import Shares
 from service.errors import BodiesFullError, ConnectionsFullError, FoveaError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Crowd:
     bounds: Bounds
     draining: Draining
     wording: Wording
+    shares: Shares = field(default_factory=Shares)
     members: set["GuardedProtocol"] = field(default_factory=set)
     held: int = 0
     _most_held: int = 0  # since memory was given back
@@ -45,6 +47,8 @@ class Crowd:
             self._arm(loop)
         if one.client is None:
             return  # another worker, over a socket file
+        one.is_counted = True
+        self.shares.changed(1)
         beyond = len(self.members) - self.bounds.connections
         if beyond > TURNED_AWAY:
             one.transport.abort()
@@ -53,6 +57,19 @@ class Crowd:
 
     def left(self, one: "GuardedProtocol") -> None:
         self.members.discard(one)
+        self._uncounted(one)
+
+    def lets_go(self, one: "GuardedProtocol", now: float) -> bool:
+        """Whether the next answer to it is its last, since other processes have fewer connections than this one."""
+        if not one.is_counted or not self.shares.lets_go(now):
+            return False
+        self._uncounted(one)  # now: its answer may take long, and others would go for it
+        return True
+
+    def _uncounted(self, one: "GuardedProtocol") -> None:
+        if one.is_counted:
+            one.is_counted = False
+            self.shares.changed(-1)
 
     def keeps(self, one: "GuardedProtocol", size: int) -> None:
         """So many more bytes of a body are kept for it; too many in all, and whose unfinished body is largest goes."""

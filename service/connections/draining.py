@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -30,11 +31,16 @@ class Draining:
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn's server, which drains for so many seconds before it stops. Told a second time it ends at once."""
+    """uvicorn's server, which drains for so many seconds before it stops. Told a second time it ends at once.
 
-    def __init__(self, config: uvicorn.Config, draining: Draining, seconds: float) -> None:
+    `tick` is called ten times a second.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, draining: Draining, seconds: float, tick: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(config)
-        self._draining, self._seconds = draining, seconds
+        self._draining, self._seconds, self._tick = draining, seconds, tick
         self._until: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -47,6 +53,7 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
+        self._tick()
         if self._draining.active and self._until is None:
             self._until = time.monotonic() + self._seconds
             log.info("told to stop: not ready any more, still answering for %g s", self._seconds)

@@ -22,6 +22,10 @@ _VERSIONS: Final = frozenset({"1.1", "1.0"})
 Headers = Sequence[tuple[bytes, bytes]]
 
 
+class _OverError(Exception):
+    """What stands behind a request whose answer was the connection's last: it is not heard (RFC 9112, 9.6)."""
+
+
 class Intake:
     """The parser's callbacks. `phase` is where it is, `messages` how many requests have begun, `body` the bytes of all
     their bodies.
@@ -38,6 +42,8 @@ class Intake:
         self.messages += 1
         self._target = self._headers = self._header_bytes = self._grown = 0
         self._protocol.on_message_begin()
+        if self._protocol.transport.is_closing():
+            raise _OverError
 
     def on_url(self, piece: bytes) -> None:
         self._target += len(piece)

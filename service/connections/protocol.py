@@ -45,6 +45,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.patience = Patience(self.crowd.bounds.patience_seconds, self.loop.time())
         self.reading = Reading(self.crowd.bounds.patience_seconds, self.loop.time())
         self.held = 0
+        self.is_counted = self._is_let_go = False
         self._received = self._unwanted = 0
         self._untaken = b""
         self._refusal: FoveaError | None = None
@@ -124,7 +125,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if self.crowd.draining.active:
+        if self.crowd.draining.active or (self.cycle.keep_alive and self.is_let_go()):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -149,6 +150,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def _take_rest(self) -> None:
         if self._untaken and not self.pipeline and not self.transport.is_closing():
             self._take(self._untaken)
+
+    def is_let_go(self) -> bool:
+        """Whether it ends behind the answer to come, and once so, always; who does not wait for answers is let be."""
+        if not self._is_let_go and not self.pipeline and not self._untaken:
+            self._is_let_go = self.crowd.lets_go(self, self.loop.time())
+        return self._is_let_go
 
     # --- refusing
 

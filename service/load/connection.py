@@ -55,7 +55,7 @@ class Connection:
             if not data:
                 raise ConnectionResetError(None, "closed before the answer's end")
             reading.feed(data)
-        return Answer(reading.parser.get_status_code(), bytes(reading.body)), reading.parser.should_keep_alive()
+        return Answer(reading.parser.get_status_code(), bytes(reading.body)), reading.stays
 
     def close(self) -> None:
         if self._streams is not None:
@@ -78,7 +78,7 @@ class _Reading:
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
         self.body = bytearray()
-        self.whole = False
+        self.whole = self.stays = False
 
     def feed(self, data: bytes) -> None:
         try:
@@ -90,4 +90,4 @@ class _Reading:
         self.body += data
 
     def on_message_complete(self) -> None:
-        self.whole = True
+        self.whole, self.stays = True, self.parser.should_keep_alive()  # which the parser forgets behind this

@@ -1,5 +1,6 @@
 """`python -m service serve` with two workers, as an operator starts, asks, breaks and stops it."""
 
+import http.client
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,6 +193,65 @@ def test_a_worker_that_is_killed_is_started_again_and_what_it_counted_stays(serv
     assert served.everywhere(lambda: served.metric("fovea_worker_restarts_total") == 1, times=20)
     statistics = "/v1/models/grey/live-statistics"
     assert served.everywhere(lambda: served.ask("GET", statistics).json()["workers_asked"] == 2, times=20)
+
+
+@pytest.mark.parametrize("asked", [("GET", "/health/live", b""), ("POST", URL, PICTURE)])
+def test_who_takes_a_dead_workers_place_gets_its_share_of_the_connections(
+    tmp_path: Path, asked: tuple[str, str, bytes]
+) -> None:
+    """Also of those that clients keep."""
+    with started(tmp_path, FOVEA_KEEP_ALIVE_SECONDS="600") as served, ExitStack() as stack:
+        clients = [stack.enter_context(closing(_client(served))) for _ in range(60)]
+        assert {_status(one, asked) for one in clients} == {200}
+        killed, other = sorted(served.children())
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: len(served.children() - {killed, other}) == 1 and _is_ready(served))
+        clients = [one for one in clients if one.sock and not _is_cut(one.sock)]
+        (new,) = served.children() - {other}
+        most = 1.1 * len(clients) / 2 + 2
+        assert len(clients) > most
+
+        def is_shared() -> bool:
+            assert {_status(one, asked) for one in clients} == {200}
+            return max(map(_connections, (new, other))) <= most
+
+        until(is_shared)
+
+
+def _client(served: Served) -> http.client.HTTPConnection:
+    """It keeps its connection, and makes a new one when it asks after the service has ended it."""
+    return http.client.HTTPConnection(served.address.removeprefix("http://"), timeout=60)
+
+
+def _status(client: http.client.HTTPConnection, asked: tuple[str, str, bytes]) -> int:
+    method, path, content = asked
+    client.request(method, path, content)
+    answer = client.getresponse()
+    answer.read()
+    return answer.status
+
+
+def _is_cut(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+    finally:
+        connection.settimeout(60)
+
+
+def _connections(worker: int) -> int:
+    """Those of clients, over TCP."""
+    lines = [line.split() for line in Path(f"/proc/{worker}/net/tcp").read_text().splitlines()[1:]]
+    established = {line[9] for line in lines if line[3] == "01"}
+    found = 0
+    for one in Path(f"/proc/{worker}/fd").iterdir():
+        with suppress(OSError):
+            found += str(one.readlink()).removeprefix("socket:[").removesuffix("]") in established
+    return found
 
 
 def test_the_service_stops_as_asked_with_exit_code_0(served: Served) -> None:

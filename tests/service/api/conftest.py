@@ -19,6 +19,7 @@ from PIL import Image
 from service.api.express import express_protocol
 from service.app import create_app
 from service.connections.bounds import Bounds
+from service.connections.shares import Shares
 from service.engine import model_file
 from service.engine.model_metadata import Metrics, Provenance, with_metadata
 from service.settings import Settings
@@ -58,10 +59,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(app: FastAPI, *, express: bool = True, bounds: Bounds | None = None) -> Iterator[httpx.Client]:
+def served(
+    app: FastAPI, *, express: bool = True, bounds: Bounds | None = None, shares: Shares | None = None
+) -> Iterator[httpx.Client]:
     """A client of the application on a free port, once it is live; with the express door, as `serve` has it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        http = express_protocol(app, bounds) if express else "httptools"
+        http = express_protocol(app, bounds, shares) if express else "httptools"
         config = uvicorn.Config(app, log_level="error", ws="none", http=http, server_header=False, proxy_headers=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -12,10 +12,14 @@ GOOD = 200, {"results": [{"image": "0", "predictions": []}]}
 
 @dataclass
 class Scripted:
-    """`script` is told how many requests came before and gives status and JSON, or None to hang up."""
+    """`script` is told how many requests came before and gives status and JSON, or None to hang up. It says that every
+    connection ends behind its answer, where `closing`.
+    """
 
     script: Callable[[int], tuple[int, object] | None]
+    closing: bool = False
     url: str = ""
+    connections: int = 0
     paths: list[str] = field(default_factory=list)
 
     def next(self, path: str) -> tuple[int, object] | None:
@@ -29,11 +33,15 @@ class Scripted:
 
 
 @contextmanager
-def scripted(script: Callable[[int], tuple[int, object] | None]) -> Iterator[Scripted]:
-    told = Scripted(script)
+def scripted(script: Callable[[int], tuple[int, object] | None], *, closing: bool = False) -> Iterator[Scripted]:
+    told = Scripted(script, closing)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            told.connections += 1
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -44,6 +52,8 @@ def scripted(script: Callable[[int], tuple[int, object] | None]) -> Iterator[Scr
             body = json.dumps(answer[1]).encode()
             self.send_response(answer[0])
             self.send_header("Content-Length", str(len(body)))
+            if told.closing:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
 

@@ -186,6 +186,16 @@ def test_a_connection_that_is_closed_is_no_answer_and_the_run_goes_on(
     }
 
 
+@pytest.mark.parametrize(("closing", "connections"), [(False, range(1, 9)), (True, range(9, 10))])
+def test_a_connection_is_kept_unless_the_service_ends_it(*, closing: bool, connections: range) -> None:
+    with scripted(lambda _: GOOD, closing=closing) as server:
+        address = parsed(server.url)
+        loop = Loop(address, [address.request("POST", "/", b"{}", "application/json")], 100.0)
+        tally = run(loop, [0.0, *(0.2 + 0.1 * number for number in range(8))])
+    assert len(tally.latencies["200"]) == 9
+    assert server.connections in connections
+
+
 def test_a_proxys_prefix_and_a_version_are_in_the_path(picture: Path) -> None:
     with scripted(lambda _: GOOD) as server:
         load(f"{server.url}/fovea/", "grey@2", "--files", picture, "--seconds", 0.01, "--clients", 1)
