@@ -43,9 +43,7 @@ MNIST_FAST = Recipe(
 MNIST_BEST = replace(
     MNIST_FAST,
     name="mnist_best",
-    network="airbench_gray_deep",
     epochs=14,
-    max_learning_rate=0.12,
     rotation_degrees=15.0,
     scale_share=0.15,
     shift_pixels=3.0,
