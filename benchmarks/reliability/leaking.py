@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from service import __main__, serving
 from service.connections.bounds import Bounds
+from service.connections.shares import Shares
 
 KIB_A_REQUEST = 1
 _EVERY = 200
@@ -29,8 +30,8 @@ def _leak() -> None:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
 
 
-def _leaking_protocol(app: FastAPI, bounds: Bounds | None = None) -> type[Any]:
-    protocol = _honest(app, bounds)
+def _leaking_protocol(app: FastAPI, bounds: Bounds | None = None, shares: Shares | None = None) -> type[Any]:
+    protocol = _honest(app, bounds, shares)
 
     def on_message_complete(self: Any) -> None:
         _leak()

@@ -47,8 +47,6 @@ class Crowd:
             self._arm(loop)
         if one.client is None:
             return  # another worker, over a socket file
-        one.is_counted = True
-        self.shares.changed(1)
         beyond = len(self.members) - self.bounds.connections
         if beyond > TURNED_AWAY:
             one.transport.abort()
@@ -57,19 +55,6 @@ class Crowd:
 
     def left(self, one: "GuardedProtocol") -> None:
         self.members.discard(one)
-        self._uncounted(one)
-
-    def lets_go(self, one: "GuardedProtocol", now: float) -> bool:
-        """Whether the next answer to it is its last, since other processes have fewer connections than this one."""
-        if not one.is_counted or not self.shares.lets_go(now):
-            return False
-        self._uncounted(one)  # now: its answer may take long, and others would go for it
-        return True
-
-    def _uncounted(self, one: "GuardedProtocol") -> None:
-        if one.is_counted:
-            one.is_counted = False
-            self.shares.changed(-1)
 
     def keeps(self, one: "GuardedProtocol", size: int) -> None:
         """So many more bytes of a body are kept for it; too many in all, and whose unfinished body is largest goes."""
@@ -97,6 +82,7 @@ class Crowd:
         now = loop.time()
         for member in list(self.members):
             member.look(now)
+        self.shares.look(sum(member.has_asked() for member in self.members), now)
         if self._most_held - self.held > _MUCH_BYTES:
             self._most_held = self.held
             loop.run_in_executor(None, give_back)

@@ -45,8 +45,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.patience = Patience(self.crowd.bounds.patience_seconds, self.loop.time())
         self.reading = Reading(self.crowd.bounds.patience_seconds, self.loop.time())
         self.held = 0
-        self.is_counted = self._is_let_go = False
-        self._received = self._unwanted = 0
+        self._is_let_go = False
+        self._received = self._unwanted = self._seen = 0
         self._untaken = b""
         self._refusal: FoveaError | None = None
 
@@ -154,7 +154,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def is_let_go(self) -> bool:
         """Whether it ends behind the answer to come, and once so, always; who does not wait for answers is let be."""
         if not self._is_let_go and not self.pipeline and not self._untaken:
-            self._is_let_go = self.crowd.lets_go(self, self.loop.time())
+            self._is_let_go = self.client is not None and self.crowd.shares.lets_go()
         return self._is_let_go
 
     # --- refusing
@@ -220,6 +220,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.reset()
         elif self.patience.is_over(now) and not self.transport.is_closing():
             self._is_late()
+
+    def has_asked(self) -> bool:
+        """Whether a client began a request since this was called last."""
+        before, self._seen = self._seen, self.intake.messages
+        return self._seen > before and self.client is not None
 
     def _is_late(self) -> None:
         seconds = self.crowd.bounds.patience_seconds

@@ -1,15 +1,17 @@
 """Who has clearly more than his share of the connections lets some go, slowly, and only where others can take them."""
 
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from copy import copy
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
 import httpx
 import pytest
 
+from service.connections import shares
 from service.connections.bounds import Bounds
 from service.connections.shares import Shares
 from tests.service.api.conftest import pixels, png, served, until
@@ -21,129 +23,152 @@ LARGE = post("/v1/models/grey/classify", bytes(70_000))
 BEATS = 1000.0
 
 
-def processes(*connections: int, beats: tuple[float, ...] = ()) -> list[Shares]:
-    """As after a fork: of each process its own, over common memory."""
-    common = Shares(len(connections))
+def processes(*active: int, beats: tuple[float, ...] = (), apart: float = 10.0) -> list[Shares]:
+    """As after a fork: of each process its own, over common memory, after a first look. They were started some seconds
+    apart from each other.
+    """
+    common = Shares(len(active))
     found = []
-    for number, count in enumerate(connections):
+    for number, count in enumerate(active):
         one = copy(common)
         one.become(number)
+        one.beat(BEATS - apart * (len(active) - number))
         one.beat(beats[number] if beats else BEATS)
-        one.changed(count)
         found.append(one)
+        one.look(count, BEATS)
     return found
 
 
+def let_go(one: Shares, active: int, looks: int = 4) -> int:
+    """How many it lets go behind so many looks of which each found the same."""
+    for _ in range(looks):
+        one.look(active, BEATS)
+    return sum(one.lets_go() for _ in range(1000))
+
+
 @pytest.mark.parametrize(
-    ("connections", "lets_go"),
+    ("active", "gone"),
     [
-        ((40, 0), (True, False)),
-        ((25, 20), (False, False)),
-        ((60, 40), (True, False)),
-        ((4, 0), (False, False)),
-        ((5, 0), (True, False)),
-        ((30, 10, 10, 10), (True, False, False, False)),
-        ((1000,), (False,)),
+        ((40, 0), (16, 0)),
+        ((25, 20), (0, 0)),
+        ((60, 40), (3, 0)),
+        ((4, 0), (0, 0)),
+        ((5, 0), (1, 0)),
+        ((30, 10, 10, 10), (12, 0, 0, 0)),
+        ((10, 10, 10, 30), (0, 0, 0, 0)),  # nobody is newer
+        ((1000, 0), (20, 0)),
+        ((1000,), (0,)),
     ],
 )
-def test_who_has_clearly_more_than_a_share_lets_some_go(
-    connections: tuple[int, ...], lets_go: tuple[bool, ...]
-) -> None:
-    assert tuple(one.lets_go(BEATS) for one in processes(*connections)) == lets_go
+def test_who_has_clearly_more_than_a_share_lets_some_go(active: tuple[int, ...], gone: tuple[int, ...]) -> None:
+    found = processes(*active)
+    assert tuple(let_go(one, count) for one, count in zip(found, active, strict=True)) == gone
+
+
+def test_who_has_more_for_a_moment_lets_nobody_go() -> None:
+    busy, _ = processes(0, 0)
+    for active in (40, 40, 3, 40, 40, 3):
+        assert let_go(busy, active, looks=1) == 0
+    assert let_go(busy, 40, looks=2) == 0
+    assert let_go(busy, 40, looks=1) == 16
+    assert let_go(busy, 3, looks=1) == 0
+
+
+@pytest.mark.parametrize("apart", [0.5, 61.0])
+def test_nobody_does_where_all_started_together_or_long_ago(apart: float) -> None:
+    assert let_go(processes(40, 0, apart=apart)[0], 40) == 0
 
 
 @pytest.mark.parametrize("beats", [(BEATS, BEATS - 2), (BEATS, -inf), (BEATS - 2, BEATS)])
 def test_nobody_does_while_one_says_nothing(beats: tuple[float, ...]) -> None:
-    assert not any(one.lets_go(BEATS) for one in processes(40, 0, beats=beats))
-
-
-def test_one_is_let_go_at_a_time() -> None:
-    crowded, _ = processes(1000, 0)
-    moments = [BEATS + number / 1000 for number in range(1000)]
-    assert 95 <= sum(map(crowded.lets_go, moments)) <= 100
+    found = processes(40, 0, beats=beats)
+    assert [let_go(one, count) for one, count in zip(found, (40, 0), strict=True)] == [0, 0]
 
 
 def test_a_process_that_ended_or_leaves_counts_as_absent_until_it_says_again_that_it_answers() -> None:
     crowded, empty = processes(40, 7)
     crowded.ended(1)  # as their parent says
-    assert not crowded.lets_go(BEATS)
+    assert let_go(crowded, 40) == 0
     empty.become(1)
-    empty.changed(3)
-    assert not crowded.lets_go(BEATS + 0.1)
+    empty.look(3, BEATS)
+    assert let_go(crowded, 40) == 0
     empty.beat(BEATS)
-    assert crowded.lets_go(BEATS + 0.2)
+    assert let_go(crowded, 40) == 15
     empty.leave()
-    assert not crowded.lets_go(BEATS + 0.3)
-
-
-@dataclass
-class Crowded:
-    """A service that believes in a second worker without a connection."""
-
-    address: Address
-    shares: Shares
-
-    def connections(self) -> int:
-        return int(self.shares._cells[0])
+    assert let_go(crowded, 40) == 0
 
 
 @pytest.fixture
-def crowded(folder: Path) -> Iterator[Crowded]:
+def crowded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
+    """A service that believes in a second worker whom nobody asks."""
+    monkeypatch.setattr(shares, "_YOUNG_SECONDS", inf)
     own, _ = processes(0, 0, beats=(inf, inf))
-    with served(application(folder), shares=own, bounds=Bounds(connections=30)) as client:
+    with served(application(folder), shares=own, bounds=Bounds(connections=60)) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         client.close()
-        one = Crowded(address_of(client), own)
-        until(lambda: one.connections() == 0)
-        yield one
+        yield address_of(client)
 
 
 def is_last(one: Answer) -> bool:
     return one.headers.get("connection") == "close"
 
 
+def asked_again(kept: list[socket.socket], request: bytes) -> list[socket.socket]:
+    """Those that are kept behind one more answer each."""
+    left = []
+    for one in kept:
+        one.sendall(request)
+        if is_last(answer(one)):
+            assert one.recv(1) == b""
+        else:
+            left.append(one)
+    return left
+
+
 @pytest.mark.parametrize("asked", [head(), CLASSIFY, LARGE, post("/v1/models/none/classify", b"x")])
-def test_connections_end_behind_answers_until_the_share_is_right(crowded: Crowded, asked: bytes) -> None:
+def test_connections_end_behind_answers_until_the_share_is_right(crowded: Address, asked: bytes) -> None:
     with ExitStack() as stack:
-        kept = [stack.enter_context(connected(crowded.address)) for _ in range(20)]
+        kept = [stack.enter_context(connected(crowded)) for _ in range(10)]
 
         def is_right() -> bool:
-            for one in kept.copy():
-                one.sendall(asked)
-                if is_last(answer(one)):
-                    assert one.recv(1) == b""
-                    kept.remove(one)
+            kept[:] = asked_again(kept, asked)
             return len(kept) <= 4
 
         until(is_right)
-        for _ in range(10):
-            is_right()
-        assert len(kept) == 4 == crowded.connections()
-    until(lambda: crowded.connections() == 0)
+        end = time.monotonic() + 4  # looks are a second apart
+        while time.monotonic() < end:
+            assert is_right()
+        assert len(kept) == 4
 
 
-def test_every_connection_that_is_counted_is_counted_once_however_it_ends(crowded: Crowded) -> None:
-    busy = head("POST /v1/models/grey/classify HTTP/1.1", "Content-Length: 100")
+def test_who_is_idle_makes_nobody_go_who_asks(crowded: Address) -> None:
     with ExitStack() as stack:
-        for sent in (*10 * [busy], *5 * [b"no request\r\n\r\n"], *30 * [b""], *30 * [head("GET / HTTP/1.0")]):
-            stack.enter_context(connected(crowded.address, sent))
-        until(lambda: crowded.connections() > 10)
-    until(lambda: crowded.connections() == 0)
+        for _ in range(30):
+            assert answer(stack.enter_context(connected(crowded, head()))).status == 200
+        kept = [stack.enter_context(connected(crowded)) for _ in range(4)]
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            assert len(asked_again(kept, CLASSIFY)) == 4
 
 
-def test_what_stands_behind_the_last_answer_is_not_done(crowded: Crowded) -> None:
-    address = "http://{}:{}".format(*crowded.address)
+def test_what_stands_behind_the_last_answer_is_not_done(crowded: Address) -> None:
+    """Who sends without waiting is let go, too, where the service has read no more than the first request."""
+    pair = CLASSIFY + CLASSIFY
     with ExitStack() as stack:
-        for _ in range(20):
-            assert answer(stack.enter_context(connected(crowded.address, head()))).status == 200
-        last = []
-        for number in range(1, 100):
-            with connected(crowded.address, CLASSIFY + CLASSIFY + head("GET /health/live HTTP/1.1")) as one:
-                found = [answer(one)]
-                if is_last(found[0]):
+        kept = [stack.enter_context(connected(crowded)) for _ in range(10)]
+        sent = 0
+        last: list[socket.socket] = []
+        while not last:
+            for one in kept.copy():
+                one.sendall(pair)
+                sent += 1
+                first = answer(one)
+                if is_last(first):
                     assert answers(one) == []
-                    last.append(number)
-                    break
-    assert last
-    (stats,) = httpx.get(f"{address}/v2/models/grey/stats").json()["model_stats"]
-    assert stats["inference_count"] <= 2 * last[0] - 1
+                    last.append(one)
+                    kept.remove(one)
+                elif is_last(answer(one)):
+                    kept.remove(one)
+                    last.append(one)
+    counts = httpx.get("http://{}:{}/v2/models/grey/stats".format(*crowded)).json()["model_stats"][0]
+    assert counts["inference_count"] < 2 * sent
