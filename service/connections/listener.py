@@ -1,12 +1,15 @@
 """Listening sockets: what the kernel does for us with those who connect."""
 
 import ctypes
+import logging
 import socket
 import struct
 import sys
 from contextlib import suppress
 
 _ATTACH_FILTER, _DETACH_FILTER = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER of Linux; Python has no names for them
+
+log = logging.getLogger("fovea")
 
 # Classic BPF, (code, jump if true, jump if false, operand), on the TCP header: what begins a connection is dropped,
 # all else passes.
@@ -21,12 +24,15 @@ _NO_NEW_CONNECTIONS = (
 def turn_away(listener: socket.socket) -> None:
     """From now on nobody can connect, and who has connected waits to be accepted: so that closing the socket resets
     nobody. To whoever tries it is as if the packet were lost: it comes again a second later, and is told that nobody
-    listens, or finds somebody else. Until `welcome`. Only Linux can; elsewhere nothing changes.
+    listens, or finds somebody else. Until `welcome`. Only Linux can, and it may not want to; then nothing changes.
     """
     if sys.platform == "linux" and listener.family != socket.AF_UNIX:
         program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _NO_NEW_CONNECTIONS))
         head = struct.pack("HP", len(_NO_NEW_CONNECTIONS), ctypes.addressof(program))
-        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, head)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, head)
+        except PermissionError as error:
+            log.warning("no filter on the listening socket (%s): who connects just now may be reset", error.strerror)
 
 
 def welcome(listener: socket.socket, unread_seconds: float) -> None:

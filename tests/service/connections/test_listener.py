@@ -31,6 +31,18 @@ def test_who_has_connected_is_accepted_and_nobody_else_connects_until_they_are_w
             accepted.close()
 
 
+def test_where_the_kernel_takes_no_filter_the_log_says_what_that_means(caplog: pytest.LogCaptureFixture) -> None:
+    class Confined(socket.socket):
+        def setsockopt(self, *_: object) -> None:  # type: ignore[override]  # as in some containers
+            raise PermissionError(1, "Operation not permitted")
+
+    with Confined() as listener:
+        turn_away(listener)
+    assert caplog.messages == [
+        "no filter on the listening socket (Operation not permitted): who connects just now may be reset"
+    ]
+
+
 def test_sockets_of_other_kinds_are_left_alone() -> None:
     with socket.socket(socket.AF_UNIX) as other:
         welcome(other, 10.0)
