@@ -33,7 +33,7 @@ def test_who_has_connected_is_accepted_and_nobody_else_connects_until_they_are_w
 
 def test_where_the_kernel_takes_no_filter_the_log_says_what_that_means(caplog: pytest.LogCaptureFixture) -> None:
     class Confined(socket.socket):
-        def setsockopt(self, *_: object) -> None:  # type: ignore[override]  # as in some containers
+        def setsockopt(self, *_: object) -> None:  # as in some containers
             raise PermissionError(1, "Operation not permitted")
 
     with Confined() as listener:
