@@ -42,7 +42,7 @@ def without_large_values(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Those whose values are not as many as they say keep them.
     """
-    return with_bare_weights(model, lambda tensor: is_large(tensor) and _is_whole(tensor), _empty)
+    return with_bare_weights(model, lambda tensor: is_large(tensor) and whole_values(tensor) is not None, _empty)
 
 
 def with_bare_weights(
@@ -68,12 +68,13 @@ def is_large(tensor: onnx.TensorProto) -> bool:
     return tensor.HasField("raw_data") and math.prod(tensor.dims) >= _LARGE_VALUES and not UnknownFieldSet(tensor)
 
 
-def _is_whole(tensor: onnx.TensorProto) -> bool:
-    """Whether it has as many bytes of values as its shape and type take."""
+def whole_values(tensor: onnx.TensorProto) -> bytes | None:
+    """A copy of its bytes of values; None where these are not as many as its shape and type take."""
     if tensor.data_type not in onnx.helper.get_all_tensor_dtypes() or tensor.data_type == onnx.TensorProto.STRING:
-        return False
+        return None
     size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    return len(tensor.raw_data) == math.prod(tensor.dims) * size
+    values: bytes = tensor.raw_data
+    return values if len(values) == math.prod(tensor.dims) * size else None
 
 
 def _empty(tensor: onnx.TensorProto) -> None:

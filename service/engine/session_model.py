@@ -4,7 +4,6 @@ ONNX Runtime holds Python's lock while it reads bytes, and its session keeps the
 without the lock, and keeps none. Knows ONNX's messages, and no session.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ import numpy as np
 import onnx
 
 from service.engine.graph_names import names_read
-from service.engine.serialization import is_large, serialized, with_bare_weights
+from service.engine.serialization import is_large, serialized, whole_values, with_bare_weights
 
 Weights = Mapping[str, np.ndarray]
 _NUMPYS_OWN = frozenset("biuf")  # kinds of its types; bfloat16, floats of 8 bits and integers of 4 are of another
@@ -49,12 +48,11 @@ def apart(model: onnx.ModelProto) -> SessionModel:
 
 def _array(tensor: onnx.TensorProto) -> np.ndarray | None:
     """None where it is not for an array, or its values are not as many as it says: ONNX Runtime then says so."""
-    if tensor.data_type not in onnx.helper.get_all_tensor_dtypes():
+    values = whole_values(tensor)
+    if values is None:
         return None
-    dtype, values = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type), tensor.raw_data
-    if dtype.kind not in _NUMPYS_OWN or len(values) != math.prod(tensor.dims) * dtype.itemsize:
-        return None
-    return np.frombuffer(values, dtype).reshape(tensor.dims)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return np.frombuffer(values, dtype).reshape(tensor.dims) if dtype.kind in _NUMPYS_OWN else None
 
 
 def _put_outside(tensor: onnx.TensorProto) -> None:
