@@ -98,6 +98,10 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
         cells.become(index)
         shares.become(index)
         peers = [_address(folder, other) for other in range(len(listeners)) if other != index]
+        for other, inherited in enumerate(zip(listeners, own_sockets, strict=True)):
+            if other != index:  # else they would stay open, unheard, once their worker has ended
+                for one in inherited:
+                    one.close()
         app.state.workers = Workers(len(listeners), Peers(peers))
         return _run(app, [listeners[index], own_sockets[index]], shares)
 
@@ -106,8 +110,8 @@ def _several(settings: Settings, trial: EarlyTrial, listeners: Sequence[socket.s
         shares.ended(index)
 
     def stopping() -> None:
-        for listener in listeners:
-            listener.close()
+        for one in (*listeners, *own_sockets):
+            one.close()
 
     try:
         return supervise(len(listeners), work, ended, stopping)

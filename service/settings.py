@@ -44,13 +44,20 @@ class Settings(BaseSettings):
     client_timeout_seconds: float = Field(
         default=10.0,
         gt=0,
+        le=86_400,
         description="how long a client may pause: before the end of a head, within a body, reading the answer",
     )
     keep_alive_seconds: float = Field(
-        default=5.0, gt=0, description="how long an idle connection stays open; behind a proxy more than its own"
+        default=5.0,
+        gt=0,
+        le=86_400,
+        description="how long an idle connection stays open; behind a proxy more than its own",
     )
     drain_seconds: float = Field(
-        default=1.0, ge=0, description="how long a service that was told to stop still takes connections, not ready"
+        default=1.0,
+        ge=0,
+        le=86_400,
+        description="how long a service that was told to stop still takes connections, not ready",
     )
     models: Path = Field(default=Path("models"), description="folder of the model repository")
     poll_seconds: float = Field(
@@ -95,7 +102,7 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(default=25_000_000, ge=1, description="largest image, in pixels")
     max_batch: int = Field(default=32, ge=1, description="most images in one inference run")
     max_waiting_images: int = Field(default=1024, ge=1, description="most images waiting for inference; more get 503")
-    request_timeout_seconds: float = Field(default=10.0, gt=0, description="time until a request gets 504")
+    request_timeout_seconds: float = Field(default=10.0, gt=0, le=86_400, description="time until a request gets 504")
     prefix_cache_bytes: int = Field(
         default=256 * MIB, ge=0, description="memory for truncated networks of feature maps"
     )

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -114,7 +115,8 @@ class _Supervisor:
         self._stopping = True
         self._told()
         for process in self._workers:
-            os.kill(process, number)
+            with suppress(ProcessLookupError):  # it has ended just now
+                os.kill(process, number)
 
 
 def _end_with_the_parent(life: int) -> None:

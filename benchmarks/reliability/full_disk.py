@@ -135,7 +135,7 @@ def _remount(server: Server, how: str) -> None:
 
 
 def _worker_replaced(server: Server) -> Figure:
-    seconds = kill_youngest(server, _SECONDS)
+    seconds = kill_youngest(server, _SECONDS).replaced
     reached = "not within 30 s" if seconds is None else f"{seconds:.1f} s"
     return Figure(
         8, "read-only disk: a killed worker is replaced within", "5 s", reached, seconds is not None and seconds <= 5

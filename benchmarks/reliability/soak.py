@@ -181,8 +181,8 @@ class Mix:
 
     async def _kill(self, _due: float) -> None:
         self._tally.kills.append(time.perf_counter())
-        seconds = await asyncio.to_thread(kill_youngest, self._server)
-        self._tally.slowest_replacement = max(self._tally.slowest_replacement, seconds or 60.0)
+        kill = await asyncio.to_thread(kill_youngest, self._server)
+        self._tally.slowest_replacement = max(self._tally.slowest_replacement, kill.replaced or 60.0)
 
     def _drawn(self) -> str:
         name, now = self._chance.choices(list(MIX), list(MIX.values()))[0], time.perf_counter()

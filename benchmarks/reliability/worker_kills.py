@@ -10,7 +10,7 @@ from benchmarks.open_loop import offsets
 from benchmarks.pictures import RAW, seven
 from benchmarks.reliability.asking import Answer, Client, milliseconds, open_loop, post, saturation, statuses
 from benchmarks.reliability.figures import Figure, Outcome, at_most, none_of
-from benchmarks.reliability.killing import kill_youngest
+from benchmarks.reliability.killing import Kill, kill_youngest
 from benchmarks.reliability.repository import shipped
 from benchmarks.reliability.serving import service
 from benchmarks.server import Server
@@ -23,6 +23,8 @@ _AT_ONCE_SECONDS = 0.1
 _REPLACED_SECONDS = 5.0
 _PATH = "/v1/models/mnist/classify"
 
+Sent = tuple[float, Answer]  # when it was sent, which may be later than it was due
+
 
 def outcome(scale: float) -> Outcome:
     with TemporaryDirectory() as folder:
@@ -34,40 +36,54 @@ def outcome(scale: float) -> Outcome:
 async def _measured(server: Server, kills: int, seconds: float) -> Outcome:
     client, request = Client(server.port), post(_PATH, seven().body(RAW))
     rate = SHARE * await saturation(client, request)
-    answers: list[Answer] = []
-    under_way: set[float] = set()
+    sent: list[Sent] = []
 
     async def send(due: float) -> None:
-        under_way.add(due)
-        answers.append(await client.ask(request, due))
-        under_way.discard(due)
+        began = time.perf_counter()
+        sent.append((began, await client.ask(request, due)))
 
     loading = asyncio.create_task(open_loop(offsets(rate, seconds, "poisson"), send))
-    killed, replaced, in_flight = [], [], []
+    killed: list[tuple[float, Kill]] = []
     for _ in range(kills):
         await asyncio.sleep(0.5 * seconds / kills)
-        in_flight.append(len(under_way))
-        killed.append(time.perf_counter())
-        taken = await asyncio.to_thread(kill_youngest, server)
-        replaced.append(math.inf if taken is None else taken)
-        await asyncio.sleep(max(0.0, seconds / kills - (time.perf_counter() - killed[-1]) - 0.5 * seconds / kills))
+        at = time.perf_counter()
+        killed.append((at, await asyncio.to_thread(kill_youngest, server)))
+        await asyncio.sleep(max(0.0, 0.5 * seconds / kills - (time.perf_counter() - at)))
     await loading
     client.close()
-    failed = [answer for answer in answers if answer.status != 200]
-    late = [one for one in failed if not any(0 <= one.ended - at <= _AT_ONCE_SECONDS for at in killed)]
-    figures = [
-        Figure(8, "kills that the service survived", f"{kills}", f"{len(killed)}", held=server.process.poll() is None),
-        at_most(8, "requests that failed, of those in flight at the kills", sum(in_flight), len(failed)),
-        none_of(8, "requests that failed later than 100 ms after a kill", len(late), f" of {len(answers):,}"),
-        at_most(8, "until two workers answer again, longest", _REPLACED_SECONDS, max(replaced), " s"),
-    ]
+    answers = [answer for _, answer in sent]
     about = (
         f"`mnist`, {WORKERS} workers, {rate:,.0f} requests/s ({SHARE:.0%} of what saturates them): {statuses(answers)}"
         f"; p99 of answers {milliseconds(answers, 0.99):.1f} ms, longest {milliseconds(answers, 1):.0f} ms: a "
         "connection made while its worker is started again waits for it."
     )
-    return Outcome(about, figures, {"statuses": statuses(answers), "replaced": replaced, "why": _reasons(failed)})
+    survived = Figure(8, "kills that the service survived", f"{kills}", f"{len(killed)}", server.process.poll() is None)
+    raw = {"statuses": statuses(answers), "kills": [(kill.gone - at, kill.replaced) for at, kill in killed]}
+    return Outcome(about, [survived, *_figures(sent, killed)], raw | {"why": _reasons(answers)})
 
 
-def _reasons(failed: list[Answer]) -> list[str]:
-    return sorted({answer.why or str(answer.status) for answer in failed})
+def _figures(sent: list[Sent], killed: list[tuple[float, Kill]]) -> list[Figure]:
+    failed = [(began, answer) for began, answer in sent if answer.status != 200]
+    spared = [
+        answer for began, answer in failed if not any(began <= kill.gone and at <= answer.ended for at, kill in killed)
+    ]
+    late = [one for _, one in failed if not any(0 <= one.ended - at <= _AT_ONCE_SECONDS for at, _ in killed)]
+    at_signals = sum(any(began <= at <= answer.ended for at, _ in killed) for began, answer in sent)
+    of = f" of {len(sent):,}"
+    return [
+        none_of(8, "requests that failed, but not in flight while a process ended", len(spared), of),
+        none_of(8, "requests that failed later than 100 ms after a kill", len(late), of),
+        Figure(8, "requests that failed", "", f"{len(failed)}{of}; in flight at the signals: {at_signals}"),
+        Figure(8, "a killed process gone, longest", "", f"{1e3 * max(kill.gone - at for at, kill in killed):.0f} ms"),
+        at_most(
+            8,
+            "until two workers answer again, longest",
+            _REPLACED_SECONDS,
+            max(math.inf if kill.replaced is None else kill.replaced for _, kill in killed),
+            " s",
+        ),
+    ]
+
+
+def _reasons(answers: list[Answer]) -> list[str]:
+    return sorted({answer.why or str(answer.status) for answer in answers if answer.status != 200})

@@ -17,6 +17,7 @@ from service.api.openapi import IMAGES_BODY, problems
 from service.api.schemas import Classification
 from service.api.uploads import Upload, uploads
 from service.engine.classifier import Classifier
+from service.engine.decoders import check_wanted
 from service.engine.outcomes import Piece
 from service.engine.request import Request as Admitted
 from service.errors import FoveaError, ImageTooLargeError, NotAClassifierError
@@ -98,7 +99,11 @@ async def _inputs(sent: Sequence[Upload], services: Services, classifier: Classi
     limits = image_limits(services)
 
     def decoded(uploads: Sequence[Upload]) -> list[Prepared]:
-        return [prepared(upload, limits, classifier) for upload in uploads]
+        found = []
+        for upload in uploads:
+            check_wanted()
+            found.append(prepared(upload, limits, classifier))
+        return found
 
     share = -(-len(sent) // services.decoder_threads)
     shares = [sent[start : start + share] for start in range(0, len(sent), share)]

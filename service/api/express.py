@@ -52,6 +52,7 @@ _MAX_BODY_BYTES = _MAX_IMAGES * SMALL_BYTES
 # Handing work to threads and back costs a request 0.3 ms and more (2 cores). Here nothing else is answered meanwhile,
 # so an image must be quick, and a request few of them: 8 ms at most.
 _IMAGE_SECONDS = 0.0005
+_MOST_DIGITS = 18  # of a length: with zeros before it, it could have thousands
 _ANSWER = b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
 
 log = logging.getLogger("fovea")
@@ -101,10 +102,10 @@ class Desk:
 
     def refuses(self, asked: _Asked) -> FoveaError | None:
         """Why the request is refused whatever its body holds; None where that is still to be seen."""
-        if self.entrance.asks and asked.length <= _MAX_BODY_BYTES:
+        if self.entrance.asks:
             admission = asked.admission = self.entrance.admission(asked.client, asked.authorization)
-            if admission.error is not None:
-                return admission.error
+            if admission.error is not None:  # the application does not read a large body for it
+                return admission.error if asked.length <= _MAX_BODY_BYTES else None
         services: Services = self.app.state.services
         try:
             classifier = services.registry.classifier(asked.model, asked.version)
@@ -117,6 +118,13 @@ class Desk:
 
     def takes(self, connection: "ExpressProtocol", asked: _Asked, body: bytes) -> bool:
         """False where the request has to go on to the application."""
+        try:
+            return self._takes(connection, asked, body)
+        except Exception:  # a defect of ours, within the parser's callback: there it would be the client's error
+            log.exception("a request for %s went on to the application", asked.model)
+            return False
+
+    def _takes(self, connection: "ExpressProtocol", asked: _Asked, body: bytes) -> bool:
         arrived = time.monotonic()
         services: Services = self.app.state.services
         sent = plain_uploads(asked.content_type, body)
@@ -266,9 +274,9 @@ class ExpressProtocol(GuardedProtocol):
 
     def goes_on(self, asked: _Asked, body: bytes) -> None:
         """The request as if it had come to the application at once; nothing where it was answered."""
-        if not self._is_waiting or self.transport.is_closing():
+        was_waiting, self._is_waiting = self._is_waiting, False
+        if not was_waiting or self.transport.is_closing():
             return
-        self._is_waiting = False
         super().on_headers_complete()
         self.cycle.keep_alive = asked.keep_alive and not self.is_let_go()  # the parser has forgotten it
         super().on_body(body)
@@ -322,7 +330,7 @@ class ExpressProtocol(GuardedProtocol):
         length, content_type = headers.get(b"content-length", b""), headers.get(b"content-type", b"")
         if target is None or len(headers) != len(self.headers) or self.expect_100_continue:
             return None
-        if not length.isdigit() or content_type[:16].lower() == b"application/json":
+        if not length.isdigit() or len(length) > _MOST_DIGITS or content_type[:16].lower() == b"application/json":
             return None
         if self.desk.is_shared and b"origin" in headers:
             return None
@@ -331,7 +339,7 @@ class ExpressProtocol(GuardedProtocol):
             target[2].decode() if target[2] else None,
             int(target[3]) if target[3] else _DEFAULT_TOP,
             content_type,
-            int(length[:18]),
+            int(length),
             identity(headers.get(b"x-request-id", b"").decode("latin-1")),
             self.parser.should_keep_alive() and not self.crowd.draining.active,
             headers.get(b"authorization", b""),

@@ -48,7 +48,20 @@ async def watcher_of(request: Request, services: AllServices) -> Watcher:
 
 
 async def everywhere(request: Request, services: Services, change: Callable[[], None]) -> None:
-    """Makes the change in this worker, off the event loop, and by the same request in all others."""
+    """Makes the change in this worker, off the event loop, and by the same request in all others.
+
+    In all of them also where the client has left meanwhile: they answer alike.
+    """
+    await request.body()  # the others get it, and a client that has left can no longer be asked for it
+    changing = asyncio.create_task(_changed(request, services, change))
+    try:
+        await asyncio.shield(changing)
+    except asyncio.CancelledError:
+        await asyncio.gather(changing, return_exceptions=True)
+        raise
+
+
+async def _changed(request: Request, services: Services, change: Callable[[], None]) -> None:
     await asyncio.to_thread(change)
     await services.workers.peers.repeat(request)
 

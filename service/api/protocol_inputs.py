@@ -16,6 +16,7 @@ from service.api.protocol_request import Body, InferRequest, SentTensor, array_o
 from service.api.tensor_codec import datatype_of, from_binary
 from service.arrays import InputBatch
 from service.engine.classifier import Classifier
+from service.engine.decoders import check_wanted
 from service.errors import FoveaError, InvalidTensorError, TooManyImagesError, shown
 from service.images.decoding import FORMATS, ImageLimits
 from service.images.network_input import network_input
@@ -120,6 +121,7 @@ def _decoded(files: Sequence[bytes], classifier: Classifier, limits: ImageLimits
     """The images as `classify` prepares them. The protocol has no error per element: one bad image is the request's."""
     inputs = []
     for index, file in enumerate(files):
+        check_wanted()
         try:
             inputs.append(network_input(file, limits, classifier.file.metadata.preprocessing))
         except FoveaError as error:

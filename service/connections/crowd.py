@@ -62,10 +62,9 @@ class Crowd:
         self.held += size
         self._most_held = max(self._most_held, self.held)
         if self.held > self.bounds.bodies_bytes:
-            unfinished = (member for member in self.members if member.is_sending())
-            max(unfinished, key=lambda member: member.held, default=one).refuse(
-                BodiesFullError(self.bounds.bodies_bytes)
-            )
+            unfinished = [member for member in self.members if member.is_sending()]
+            if unfinished:  # what is whole is answered
+                max(unfinished, key=lambda member: member.held).refuse(BodiesFullError(self.bounds.bodies_bytes))
 
     def gives_back(self, one: "GuardedProtocol") -> None:
         self.held -= one.held

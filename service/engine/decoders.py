@@ -17,6 +17,17 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
+class UnwantedError(Exception):
+    """Nobody waits for the work at hand: its sender has left, or was told that it came too late."""
+
+
+def check_wanted() -> None:
+    """Between two pieces of work in a decoder's thread: raises UnwantedError once nobody waits for it."""
+    thread = threading.current_thread()
+    if isinstance(thread, _Decoder) and thread.is_unwanted():
+        raise UnwantedError
+
+
 class Decoders(Executor):
     """Thread-safe. `seconds`: after so long nobody waits for a piece of work any more."""
 
@@ -44,7 +55,7 @@ class Decoders(Executor):
     def submit(
         self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> "Future[Result]":
-        answer: Future[Result] = Future()
+        answer: _Answer[Result] = _Answer()
         with self._lock:
             self._renew()
             self._work.put(_Work(answer, lambda: work(*args, **kwargs)))
@@ -65,18 +76,28 @@ class Decoders(Executor):
             self._threads.append(_Decoder(self._work))
 
 
+class _Answer(Future[Result]):
+    """Knows also while it is worked on that nobody waits for it: then it cannot be cancelled any more."""
+
+    is_unwanted = False
+
+    def cancel(self) -> bool:
+        self.is_unwanted = True
+        return super().cancel()
+
+
 class _Work:
-    def __init__(self, answer: "Future[Any]", run: Callable[[], Any]) -> None:
-        self._answer, self._run = answer, run
+    def __init__(self, answer: _Answer[Any], run: Callable[[], Any]) -> None:
+        self.answer, self._run = answer, run
 
     def do(self) -> None:
         """Nothing where the caller has left meanwhile."""
-        if not self._answer.set_running_or_notify_cancel():
+        if not self.answer.set_running_or_notify_cancel():
             return
         try:
-            self._answer.set_result(self._run())
+            self.answer.set_result(self._run())
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the caller
-            self._answer.set_exception(error)
+            self.answer.set_exception(error)
 
 
 class _Decoder(threading.Thread):
@@ -86,15 +107,19 @@ class _Decoder(threading.Thread):
         super().__init__(name="decoder", daemon=True)
         self._work = work
         self._began: float | None = None
+        self._answer: _Answer[Any] | None = None
         self._given_up = False
         self.start()
 
     def run(self) -> None:
         while not self._given_up and (work := self._work.get()) is not None:
-            self._began = time.monotonic()
+            self._began, self._answer = time.monotonic(), work.answer
             work.do()
-            self._began = None
+            self._began = self._answer = None
             del work  # else an idle thread keeps the last image
+
+    def is_unwanted(self) -> bool:
+        return self._answer is not None and self._answer.is_unwanted
 
     def is_late(self, before: float) -> bool:
         """Whether it is at work that it began before then; from then on it takes no other."""

@@ -185,17 +185,25 @@ class Scheduler:
         with self._changed:
             self._running.pop(executor, None)
             while True:
-                if batch := self._still_wanted(self._lanes.take()):
+                if batch := self._still_wanted(self._taken()):
                     turn = Turn(executor, alone=not self._running and not self._lanes.ready)
                     self._running[executor] = _begun(batch, turn)
-                    whole = sum(part.stop == part.request.count for part in batch)
-                    self.statistics.left(batch[0].request.lane, sum(part.count for part in batch), whole)
+                    if self._lanes.ready:
+                        self._changed.notify()  # who brought this woke one executor, and there is more to do
                     return batch
                 if self._lanes.ready:
                     continue
                 if self._closing:
                     return []
                 self._changed.wait()
+
+    def _taken(self) -> list[Part]:
+        """The next batch, which no longer waits, whatever becomes of it."""
+        batch = self._lanes.take()
+        if batch:
+            whole = sum(part.stop == part.request.count for part in batch)
+            self.statistics.left(batch[0].request.lane, sum(part.count for part in batch), whole)
+        return batch
 
     def _still_wanted(self, batch: list[Part]) -> list[Part]:
         """Without the requests whose time ran out, or whose caller left, before anybody could say so."""

@@ -46,12 +46,14 @@ class Hang:
     def __init__(self, honest: Callable[..., Any]) -> None:
         self._honest = honest
         self.begun = threading.Semaphore(0)
+        self.decoded: list[bytes] = []
         self.end = threading.Event()
 
     def __call__(self, data: bytes, *args: Any) -> np.ndarray:
         if data == PICTURE:
             self.begun.release()
             self.end.wait()
+        self.decoded.append(data)
         found: np.ndarray = self._honest(data, *args)
         return found
 

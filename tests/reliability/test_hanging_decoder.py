@@ -1,5 +1,6 @@
 """An image whose decoding never ends: its sender gets 504, everybody else an answer, and the service still stops."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from service.engine.decoders import MOST_LOST
 from tests.reliability.conftest import OTHER, PICTURE, SMALL, URL, Hang, service
+from tests.service.api.conftest import until
 
 
 def test_images_that_hang_get_504_and_others_are_answered_by_threads_that_take_their_place(
@@ -27,6 +29,18 @@ def test_images_that_hang_get_504_and_others_are_answered_by_threads_that_take_t
         assert app.state.services.decoders.lost == threads
         assert client.get("/health/ready").status_code == 200
     assert not hang.end.is_set()  # the service stopped all the same
+
+
+def test_of_many_images_no_more_are_decoded_once_nobody_waits(models: Path, hang: Hang) -> None:
+    """Else a few requests of many images would hold all threads for a minute, which then count as lost."""
+    with service(models, request_timeout_seconds=2.0) as (app, client):
+        threads = app.state.services.decoder_threads
+        images = threads * [PICTURE, *(4 * [OTHER])]  # each thread begins with one that hangs
+        answer = client.post(URL, files=[("image", (f"{n}.png", one)) for n, one in enumerate(images)])
+        assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
+        hang.end.set()
+        until(lambda: not any(getattr(one, "_began", None) for one in threading.enumerate() if one.name == "decoder"))
+        assert hang.decoded == threads * [PICTURE]
 
 
 @pytest.mark.usefixtures("hang")

@@ -254,6 +254,17 @@ def _connections(worker: int) -> int:
     return found
 
 
+def test_a_worker_keeps_nobody_elses_socket_open(served: Served) -> None:
+    """It would be heard by nobody once that worker has ended."""
+    for child in served.children():
+        held = {str(one.readlink()) for one in Path(f"/proc/{child}/fd").iterdir() if one.exists()}
+        network = Path(f"/proc/{child}/net/tcp").read_text().splitlines()[1:]
+        listening = {f"socket:[{line.split()[9]}]" for line in network if line.split()[3] == "0A"}
+        own = {line.split()[6] for line in Path(f"/proc/{child}/net/unix").read_text().splitlines() if ".sock" in line}
+        assert len(held & listening) == 1
+        assert len(held & {f"socket:[{inode}]" for inode in own}) == 1
+
+
 def test_the_service_stops_as_asked_with_exit_code_0(served: Served) -> None:
     children = served.children()
     served.process.terminate()

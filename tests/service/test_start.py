@@ -102,6 +102,7 @@ def test_an_address_that_is_none_of_this_machine() -> None:
         ("FOVEA_PROVIDER", "gpu"),
         ("FOVEA_LIVE_SHARE", "2"),
         ("FOVEA_REQUEST_TIMEOUT_SECONDS", "soon"),
+        ("FOVEA_CLIENT_TIMEOUT_SECONDS", "inf"),
         ("FOVEA_ROOT_PATH", "no-slash"),
         ("FOVEA_LOG_LEVEL", "loud"),
     ],

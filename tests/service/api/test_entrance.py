@@ -9,7 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from service.api.entrance import OPEN, OPEN_FOLDERS
+from service.api.express import Desk, _Asked
 from service.app import create_app
+from service.errors import InvalidTokenError
 from service.settings import Settings
 from tests.service.api.conftest import pixels, png, ready, served, until
 
@@ -111,6 +113,15 @@ def test_with_tokens_for_management_alone_questions_stay_open(repository: Path) 
         assert asked(client, "express").status_code == 200
         assert client.post("/v1/models/reload", headers=bearer(CHIEF)).status_code == 200
         assert client.post("/v1/models/reload", headers=bearer(WORKER)).status_code == 401
+
+
+def test_who_may_not_ask_is_not_told_how_many_wait(repository: Path) -> None:
+    """A large body is refused by the application, which does not read it: the door only notes why."""
+    desk = Desk(create_app(Settings(models=repository, inference_tokens=SecretStr(WORKER))))
+    asked = _Asked("grey", None, 1, b"", 10_000_000, "id", keep_alive=True)
+    assert desk.refuses(asked) is None
+    assert asked.admission
+    assert isinstance(asked.admission.error, InvalidTokenError)
 
 
 def test_a_body_that_nobody_may_send_is_not_read(guarded: httpx.Client) -> None:

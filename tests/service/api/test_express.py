@@ -5,12 +5,13 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from service.api.express import Desk, _Asked
+from service.api.express import Desk, _Asked, express_protocol
 from service.app import create_app
 from service.settings import Settings
 from tests import tiny_models
@@ -123,6 +124,24 @@ def test_a_batch_that_fails_goes_on_as_it_came(tmp_path: Path) -> None:
         ((status, headers, body),) = answers(at, request("dark", white, headers="connection: close\r\n"))
     assert (status, headers["connection"]) == (500, "close")
     assert json.loads(body)["code"] == "model_output_invalid"
+
+
+def test_a_defect_of_the_door_is_no_defect_of_the_request(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("service.api.express.plain_uploads", fails)
+    assert [found[0] for found in answers(address, request(headers="connection: close\r\n"))] == [200]
+
+
+def test_a_client_that_has_gone_is_not_waited_for(app: FastAPI) -> None:
+    """Else a connection whose batch failed would be cleared for ever when the service stops."""
+    gone = SimpleNamespace(_is_waiting=True, transport=SimpleNamespace(is_closing=lambda: True))
+    asked = _Asked("grey", None, 1, b"", len(PICTURE), "id", keep_alive=True)
+    express_protocol(app).goes_on(gone, asked, PICTURE)  # type: ignore[arg-type]
+    assert not gone._is_waiting
 
 
 class Connection:

@@ -1,12 +1,16 @@
 """Loading and unloading over HTTP."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from service.api.management import everywhere
 from service.app import create_app
 from service.settings import Settings
 from tests import tiny_models
@@ -113,3 +117,30 @@ def test_a_token_that_can_be_guessed_is_refused_and_a_good_one_is_never_shown() 
     with pytest.raises(ValidationError, match="at least 16"):
         Settings(management_tokens=SecretStr("short"))
     assert TOKEN.decode() not in repr(Settings(management_tokens=SecretStr(TOKEN.decode())))
+
+
+def test_who_leaves_before_the_answer_leaves_all_workers_alike() -> None:
+    begun, goes_on, repeated = threading.Event(), threading.Event(), []
+
+    def change() -> None:
+        begun.set()
+        goes_on.wait()
+
+    async def repeat(_: object) -> None:
+        repeated.append("everywhere")
+
+    async def body() -> bytes:
+        return b""
+
+    async def leaves() -> None:
+        request, peers = SimpleNamespace(body=body), SimpleNamespace(repeat=repeat)
+        services = SimpleNamespace(workers=SimpleNamespace(peers=peers))
+        asking = asyncio.create_task(everywhere(request, services, change))  # type: ignore[arg-type]
+        await asyncio.to_thread(begun.wait)
+        asking.cancel()
+        goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(leaves())
+    assert repeated == ["everywhere"]

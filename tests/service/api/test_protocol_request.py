@@ -78,6 +78,12 @@ def test_a_length_that_is_none_of_the_body_is_refused(client: httpx.Client, leng
     assert f"{LENGTH} '{length}' with a body of 64 bytes" in answer.json()["error"]
 
 
+def test_a_length_of_thousands_of_digits_is_refused(client: httpx.Client) -> None:
+    answer = client.post(URL, content=b" " * 64, headers={LENGTH: 5_000 * "0"})
+    assert answer.status_code == 400
+    assert "with a body of 64 bytes" in answer.json()["error"]
+
+
 def test_a_length_that_cuts_the_json_is_named(client: httpx.Client) -> None:
     """tritonclient's asyncio client and KServe's leave the header in the caller's dict, so it comes again."""
     answer = client.post(URL, json=request(), headers={LENGTH: "20"})

@@ -184,6 +184,22 @@ def test_where_all_bodies_together_are_too_large_the_largest_is_refused_and_the_
         assert client.post(CLASSIFY, content=PICTURE + 30_000 * b"\0").status_code == 200
 
 
+def test_a_whole_body_is_answered_once_however_much_is_held(folder: Path) -> None:
+    """The express door gives it on when it is complete, and nobody else has an unfinished one."""
+    with served(application(folder), bounds=Bounds(bodies_bytes=1_000)) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        with connected(address_of(client), post(CLASSIFY, PICTURE + 30_000 * b"\0")) as connection:
+            assert answer(connection).status == 200
+            connection.sendall(head("GET /health/live HTTP/1.1", "Connection: close"))
+            assert [one.status for one in answers(connection)] == [200]
+
+
+def test_a_length_with_zeros_before_it_is_no_smaller(address: Address) -> None:
+    """The express door would keep all of the body, whatever comes."""
+    line = head(f"POST {CLASSIFY} HTTP/1.1", "Content-Length: " + 30 * "0" + "9000000")
+    assert only(exchanged(address, line + 2 * BODY_BYTES * b"x")).problem == (413, "body_too_large")
+
+
 @pytest.fixture
 def no_collector() -> Iterator[None]:
     """What only Python's collector of cycles frees stays. It comes round rarely, where it is little that holds much."""

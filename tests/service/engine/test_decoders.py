@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.engine.decoders import MOST_LOST, Decoders
+from service.engine.decoders import MOST_LOST, Decoders, UnwantedError, check_wanted
 
 
 @pytest.fixture
@@ -50,6 +50,25 @@ def test_work_that_never_ends_is_given_up_and_the_rest_goes_on(endless: Callable
     assert decoders.submit(lambda: "next").result(60) == "next"
     assert decoders.lost == 2
     assert decoders.problem is None
+
+
+def test_work_that_nobody_waits_for_ends_where_it_asks() -> None:
+    decoders = Decoders(1, 600.0)
+
+    def piece_by_piece() -> None:
+        while True:
+            check_wanted()
+
+    (answer,) = begun(decoders, piece_by_piece)
+    following = decoders.submit(lambda: "next")
+    assert not answer.cancel()  # it runs
+    assert following.result(60) == "next"
+    assert isinstance(answer.exception(60), UnwantedError)
+
+
+def test_work_that_somebody_waits_for_goes_on() -> None:
+    check_wanted()  # no decoder's thread
+    assert Decoders(1, 600.0).submit(check_wanted).result(60) is None
 
 
 def test_work_within_its_time_is_not_given_up(endless: Callable[[], str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,29 @@ def test_a_large_request_is_run_in_parts_and_put_together_again(scheduler: Sched
     request = scheduler.submit(gate, images(*range(9)), 60.0)
     assert first_scores(request) == list(range(9))
     assert gate.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+
+
+def test_idle_executors_share_the_parts_of_a_large_request(gate: Gate) -> None:
+    scheduler = Scheduler(executors=2, max_batch=4)
+    request = scheduler.submit(gate, images(*range(8)), 60.0)
+    while len(gate.executors) < 2:  # both have begun although nothing has ended
+        time.sleep(0.001)
+    assert sorted(gate.executors) == [0, 1]
+    gate.open.set()
+    assert first_scores(request) == list(range(8))
+    scheduler.close()
+
+
+def test_what_expired_before_an_executor_saw_it_waits_no_more(scheduler: Scheduler, gate: Gate) -> None:
+    busy(scheduler, gate)
+    late = scheduler.submit(gate, images(1, 2), 0.001)
+    while time.monotonic() < late.expires:
+        time.sleep(0.001)
+    gate.open.set()
+    with pytest.raises(DeadlineExceededError):
+        late.answer.result(10)
+    found = scheduler.statistics.of(late.lane)
+    assert (found.waiting_requests, found.waiting_images) == (0, 0)
 
 
 def test_only_the_bad_image_of_a_batch_fails(scheduler: Scheduler, gate: Gate) -> None:
