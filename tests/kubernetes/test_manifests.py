@@ -269,11 +269,22 @@ def test_a_gpu_replica_demands_its_gpu() -> None:
 
 
 def test_the_autoscaler_follows_a_metric_that_the_service_has_and_the_adapter_gives(client: httpx.Client) -> None:
-    (metric,) = manifest("monitoring/autoscaler.yaml")["spec"]["metrics"]
+    metric, _ = manifest("monitoring/autoscaler.yaml")["spec"]["metrics"]
     (rule,) = manifest("monitoring/adapter-values.yaml")["rules"]["custom"]
     name = metric["pods"]["metric"]["name"]
     assert name == rule["name"]["as"] == rule["seriesQuery"].partition("{")[0]
     assert re.search(rf"^{name}\{{", client.get("/metrics").text, re.MULTILINE)
+
+
+def test_the_autoscaler_also_follows_the_cpu_before_one_event_loop_is_full_or_a_gpu_s_decoders_are() -> None:
+    """Tiny networks are answered in the event loop, of which a process has one, and never wait in the queue."""
+    _, metric = manifest("monitoring/autoscaler.yaml")["spec"]["metrics"]
+    assert (metric["type"], metric["resource"]["name"]) == ("Resource", "cpu")
+    share = metric["resource"]["target"]["averageUtilization"] / 100
+    on_cpus = container(pods()["base"])["resources"]["requests"]["cpu"]
+    assert 0.5 < share * int(on_cpus) < 1
+    gpu = container(manifest("gpu/deployment.yaml")["spec"]["template"]["spec"])["resources"]
+    assert gpu["requests"]["cpu"] == gpu["limits"]["cpu"]
 
 
 def test_the_autoscaler_scales_what_there_is_and_alone_says_how_many() -> None:
