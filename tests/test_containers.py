@@ -25,7 +25,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from service.settings import Settings
+from service.connections.bounds import BODIES_BYTES
+from service.inspector.desk import _NETWORKS_BYTES
+from service.settings import MIB, Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,6 +91,33 @@ def test_every_container_s_memory_and_processes_are_bounded_and_it_has_no_swap(n
     assert SERVICES[name]["pids_limit"] <= 1024
 
 
+def most_mib(cpus: int, workers: int) -> float:
+    """What a container of the service can take at once, in MiB: the sum that stands beside its limits."""
+    settings = Settings()
+    decoder = 17 * settings.max_image_pixels / MIB
+    assert decoder <= 420
+    bodies = max(BODIES_BYTES, 2 * settings.max_body_bytes)
+    inspector = settings.prefix_cache_bytes + _NETWORKS_BYTES
+    python, temporary = 400, 256  # seen with the shipped models, with the inspector's; as `tmpfs` says
+    return 420 * cpus + workers * ((bodies + inspector) / MIB + python) + temporary
+
+
+def default_of(setting: object) -> str:
+    """What the compose file takes where the environment names nothing else."""
+    return re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", str(setting))
+
+
+@pytest.mark.parametrize(("name", "workers", "room_mib"), [("fovea", 2, 0), ("fovea", 1, 1500), ("fovea-gpu", 1, 4000)])
+def test_the_memory_holds_the_most_that_its_cpus_can_take(name: str, workers: int, room_mib: int) -> None:
+    cpus, memory = (default_of(SERVICES[name][key]) for key in ("cpus", "mem_limit"))
+    assert most_mib(int(cpus), workers) + room_mib < int(memory.removesuffix("g")) * 1024
+
+
+def test_a_cpu_more_wants_as_much_memory_as_is_said() -> None:
+    more = most_mib(3, 3) - most_mib(2, 2)
+    assert f"wants {more / 1024:.1f} GiB more" in (ROOT / "docker-compose.yml").read_text()
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_container_is_root_s(name: str) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*|\$\{TRAINER:-1000:1000\}", SERVICES[name]["user"])
@@ -146,10 +175,11 @@ def test_the_models_are_mounted_and_cannot_be_written(name: str) -> None:
     assert SERVICES[name]["volumes"] == ["./models:/fovea/models:ro"]
 
 
-def test_the_gpu_s_service_differs_in_the_runtime_the_memory_the_port_and_the_device_only() -> None:
+def test_the_gpu_s_service_differs_in_the_runtime_the_limits_the_port_and_the_device_only() -> None:
     cpu, gpu = (SERVICES[name] for name in OURS)
+    limits = ("cpus", "mem_limit", "memswap_limit")
     changed = {key for key in cpu.keys() | gpu.keys() if cpu.get(key) != gpu.get(key)}
-    assert changed == {"image", "build", "profiles", "environment", "ports", "mem_limit", "memswap_limit", "deploy"}
+    assert changed == {"image", "build", "profiles", "environment", "ports", *limits, "deploy"}
     assert gpu["environment"] == {"FOVEA_PROVIDER": "cuda"}
     assert cpu["build"]["args"]["EXTRA"] == "cpu"
     assert cpu["build"] | {"args": cpu["build"]["args"] | {"EXTRA": "gpu"}} == gpu["build"]

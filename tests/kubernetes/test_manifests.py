@@ -12,6 +12,7 @@ import yaml
 
 from service.app import create_app
 from service.settings import Settings
+from tests.test_containers import most_mib
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docker" / "kubernetes"
@@ -226,7 +227,9 @@ def test_only_tmp_can_be_written_and_it_is_bounded(pod: Manifest) -> None:
 @POD
 def test_memory_is_asked_for_as_it_is_limited_and_cpus_are_limited(pod: Manifest) -> None:
     resources = container(pod)["resources"]
-    assert resources["requests"]["memory"] == resources["limits"]["memory"] == "2Gi"
+    assert resources["requests"]["memory"] == resources["limits"]["memory"] == "4Gi"
+    cpus = int(resources["limits"]["cpu"])
+    assert most_mib(cpus, workers=cpus) < 4 * 1024
     assert int(resources["limits"]["cpu"]) >= int(resources["requests"]["cpu"])
 
 
