@@ -338,7 +338,7 @@ def test_the_engine_is_sent_only_what_the_image_copies(path: str) -> None:
     copied = {given.rsplit(maxsplit=1)[0] for stage in stages(path) for name, given in stage if name == "COPY"}
     local = {source for given in copied if "--from" not in given for source in given.split()}
     any_runtime = "requirements/${EXTRA}.txt"
-    locks = {any_runtime.replace("${EXTRA}", runtime) for runtime in ("cpu", "gpu", "openvino")}
+    locks = {any_runtime.replace("${EXTRA}", runtime) for runtime in ("cluster", "cpu", "gpu", "openvino")}
     assert sent == (local - {any_runtime}) | (locks if any_runtime in local else set())
 
 

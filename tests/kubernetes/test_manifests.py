@@ -130,7 +130,7 @@ def test_every_folder_is_in_the_table_of_the_readme() -> None:
     assert named == {path.name for path in FOLDER.iterdir() if path.is_dir()}
 
 
-@pytest.mark.parametrize("folder", ["kserve"])
+@pytest.mark.parametrize("folder", ["kserve", "ray"])
 def test_a_namespace_that_is_made_twice_is_made_alike(folder: str) -> None:
     """kustomize reads no file above its folder."""
     assert manifest(f"{folder}/namespace.yaml") == manifest("base/namespace.yaml")
