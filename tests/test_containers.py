@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import re
 import shlex
 import shutil
@@ -25,6 +26,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from service.api.facts import Facts, Stages
+from service.api.ledger import line
 from service.connections.bounds import BODIES_BYTES
 from service.inspector.desk import _NETWORKS_BYTES
 from service.settings import MIB, Settings
@@ -75,7 +78,10 @@ HARDENED: dict[str, object] = {
     "security_opt": ["no-new-privileges:true"],
     "init": True,
     "ulimits": {"nofile": {"soft": 4096, "hard": 4096}},
-    "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},  # cannot fill the disk
+    "logging": {
+        "driver": "json-file",
+        "options": {"max-size": "100m", "max-file": "10", "compress": "true"},  # at most a gigabyte of the disk
+    },
 }
 
 
@@ -83,6 +89,30 @@ HARDENED: dict[str, object] = {
 @pytest.mark.parametrize("key", HARDENED)
 def test_every_container_is_confined(name: str, key: str) -> None:
     assert SERVICES[name][key] == HARDENED[key]
+
+
+def kept_line() -> bytes:
+    """A request's line as the engine keeps it: inside JSON of its own."""
+    facts = Facts("0" * 32, "POST", "203.0.113.57", 0.0, 0.0021, "/v1/models/{model}/classify", 200, None, 335, 612)
+    facts.model, facts.version, facts.provider = "mnist", 1, "cpu"
+    facts.stages = Stages(0.0, 0.000201, 0.000402, 0.000703)
+    said = {"log": line(facts, logging.INFO).decode(), "stream": "stderr", "time": "2026-11-28T01:34:46.123456789Z"}
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def test_the_log_is_kept_for_as_long_as_is_said() -> None:
+    options = SERVICES["fovea"]["logging"]["options"]
+    requests = int(options["max-size"].removesuffix("m")) * 1e6 * int(options["max-file"]) / len(kept_line())
+    most = 4343  # a second, with a line for each: docs/decisions/0020-access.md
+    stated = f"{requests / 100 / 3600:.0f} hours at 100 requests a second, {requests / most / 60:.0f} minutes at the"
+    assert stated in (ROOT / "docker-compose.yml").read_text().replace("\n  # ", " ")
+
+
+def test_what_is_said_of_the_log_at_scale_is_what_a_line_has() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    size = len(json.loads(kept_line())["log"])
+    assert f"{100_000 * size / 1e6:.0f} MB/s, {100_000 * size * 86400 / 1e12:.1f} TB a day" in page
+    assert f"{1000 * size * 86400 / 1e9:.0f} GB a day" in page
 
 
 @pytest.mark.parametrize("name", SERVICES)
