@@ -56,11 +56,12 @@ async def metrics(request: Request, services: AllServices) -> Response:
     Counts all worker processes together. Prometheus' text format, or OpenMetrics where `Accept` asks for it.
     """
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    statistics, http, started = services.scheduler.statistics, request.app.state.ledger.counts, _STARTED
+    statistics, http = services.scheduler.statistics, request.app.state.ledger.counts
     turn = await _turn_seconds()
     if (gather := request.app.state.gather_cells) is not None:
         cells = await gather()
-        statistics, http, started = Statistics(cells), HttpCounts(cells), None
+        statistics, http = Statistics(cells), HttpCounts(cells)
+    started = _STARTED if gather is None else None
     text = await asyncio.to_thread(encode, Exposition(services, statistics, http, turn, started))
     return Response(text, headers={"Content-Type": content_type})
 

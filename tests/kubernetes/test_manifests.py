@@ -313,7 +313,7 @@ def test_tokens_are_read_from_the_secret_s_files_which_change_while_it_runs(tmp_
     assert sorted(Path(path).name for path in files.values()) == sorted(keys)
     missing = {name.removeprefix("FOVEA_").lower(): str(tmp_path / Path(path).name) for name, path in files.items()}
     with pytest.raises(TokensUnusableError):
-        create_app(Settings(**missing))
+        create_app(Settings.model_validate(missing))
 
 
 def test_kserve_s_object_gets_the_same_tokens_as_the_deployment() -> None:

@@ -275,8 +275,10 @@ def test_the_start_of_the_service_is_stated_and_stays(fresh: httpx.Client) -> No
 
 
 def test_replicas_on_several_machines_state_no_start(app: FastAPI, fresh: httpx.Client) -> None:
+    cells: Cells = app.state.services.scheduler.statistics.cells
+
     async def gathered() -> Cells:
-        return app.state.services.scheduler.statistics.cells
+        return cells
 
     app.state.gather_cells = gathered
     assert ("fovea_start_time_seconds", frozenset()) not in scraped(fresh)
