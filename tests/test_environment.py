@@ -187,6 +187,13 @@ def test_the_notices_name_every_package_of_the_service_with_its_version() -> Non
         assert f"| {name} | {', '.join(sorted(versions))} |" in stated
 
 
+@pytest.mark.parametrize("lock", ["gpu.txt", "openvino.txt", "cluster.txt"])
+def test_the_notices_name_every_package_that_another_image_adds(lock: str) -> None:
+    stated = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
+    assert f"(requirements/{lock})" in stated
+    assert "\n".join(notices.rows_of_only(lock)) in stated
+
+
 def test_no_licence_is_missing_from_the_notices() -> None:
     assert "not stated" not in (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
 
