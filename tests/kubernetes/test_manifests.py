@@ -317,7 +317,7 @@ def test_tokens_are_read_from_the_secret_s_files_which_change_while_it_runs(tmp_
 
 
 def test_kserve_s_object_gets_the_same_tokens_as_the_deployment() -> None:
-    _, kserve = manifest("access/kustomization.yaml")["patches"]
+    _, kserve, _ = manifest("access/kustomization.yaml")["patches"]
     added = [
         (step["path"].rpartition("/")[0].rpartition("/")[2], step["value"]) for step in yaml.safe_load(kserve["patch"])
     ]
@@ -325,6 +325,19 @@ def test_kserve_s_object_gets_the_same_tokens_as_the_deployment() -> None:
     own = container(pod)
     expected = [("env", own["env"]), ("volumeMounts", own["volumeMounts"]), ("volumes", pod["volumes"])]
     assert added == [(name, one) for name, several in expected for one in several]
+
+
+def test_where_tokens_are_wanted_prometheus_sends_one() -> None:
+    """A component changes what there is when its turn comes, so the one with the tokens comes last."""
+    *_, monitor = manifest("access/kustomization.yaml")["patches"]
+    scraped = manifest("monitoring/service-monitor.yaml")
+    assert monitor["target"] == {"kind": scraped["kind"], "name": scraped["metadata"]["name"]}
+    (step,) = yaml.safe_load(monitor["patch"])
+    assert step["path"] == "/spec/endpoints/0/authorization"
+    assert step["value"]["credentials"]["name"] == "fovea"
+    for page in ("README.md", "access/kustomization.yaml"):
+        (listed,) = re.findall(r"^#? *components: \[(.*monitoring.*)\]", (FOLDER / page).read_text(), re.MULTILINE)
+        assert listed.endswith("/access")
 
 
 def test_all_that_selects_the_pods_selects_these() -> None:
