@@ -1,4 +1,4 @@
-# The service's image: `make image`, or `make image EXTRA=gpu` for the CUDA runtime. Why each choice:
+# The service's image: `make image`, or `make image EXTRA=gpu` for the CUDA runtime, `EXTRA=cluster` for Ray. Why each choice:
 # docs/decisions/0002-environments-and-containers.md, docs/decisions/0022-operations.md
 #
 # Tag and digest together: what is built tomorrow is what was built today. A newer one, for its security fixes:

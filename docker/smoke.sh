@@ -66,7 +66,7 @@ expect "/tmp is mounted" rw "$(mounted /tmp)"
 missing=0
 inside cat sbom.cdx.json >"$log"
 while read -r package; do
-    grep -q "\"purl\": \"pkg:pypi/$package@" "$log" || { missing=$((missing + 1)); echo "      $package is in no bill" >&2; }
+    grep -q "\"bom-ref\": \"pkg:pypi/$package@" "$log" || { missing=$((missing + 1)); echo "      $package is in no bill" >&2; }
 done < <(grep -oE '^[a-z0-9.-]+==' "requirements/$extra.txt" | tr -d = | sort -u)
 expect "packages of the lock that the bill of materials lacks" 0 "$missing"
 

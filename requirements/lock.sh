@@ -24,6 +24,7 @@ lock dev --extra cpu --extra cluster --extra training --extra dev "${cuda_only[@
 lock cpu --extra cpu --constraint requirements/dev.txt
 lock gpu --extra gpu --constraint requirements/dev.txt
 lock openvino --extra openvino --constraint requirements/dev.txt
+lock cluster --extra cpu --extra cluster --constraint requirements/dev.txt
 lock training --extra cpu --extra training --constraint requirements/dev.txt "${cuda_only[@]/#/--no-emit-package=}"
 uv pip compile --quiet tests/kserve/requirements.in --universal --python-version 3.11 --generate-hashes \
     --no-header --no-annotate --output-file tests/kserve/requirements.txt

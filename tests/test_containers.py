@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import re
 import shlex
 import shutil
@@ -25,7 +26,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from service.settings import Settings
+from service.api.facts import Facts, Stages
+from service.api.ledger import line
+from service.connections.bounds import BODIES_BYTES
+from service.inspector.desk import _NETWORKS_BYTES
+from service.settings import MIB, Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,7 +78,10 @@ HARDENED: dict[str, object] = {
     "security_opt": ["no-new-privileges:true"],
     "init": True,
     "ulimits": {"nofile": {"soft": 4096, "hard": 4096}},
-    "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},  # cannot fill the disk
+    "logging": {
+        "driver": "json-file",
+        "options": {"max-size": "100m", "max-file": "10", "compress": "true"},  # at most a gigabyte of the disk
+    },
 }
 
 
@@ -83,10 +91,61 @@ def test_every_container_is_confined(name: str, key: str) -> None:
     assert SERVICES[name][key] == HARDENED[key]
 
 
+def kept_line() -> bytes:
+    """A request's line as the engine keeps it: inside JSON of its own."""
+    facts = Facts("0" * 32, "POST", "203.0.113.57", 0.0, 0.0021, "/v1/models/{model}/classify", 200, None, 335, 612)
+    facts.model, facts.version, facts.provider = "mnist", 1, "cpu"
+    facts.stages = Stages(0.0, 0.000201, 0.000402, 0.000703)
+    said = {"log": line(facts, logging.INFO).decode(), "stream": "stderr", "time": "2026-11-28T01:34:46.123456789Z"}
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def test_the_log_is_kept_for_as_long_as_is_said() -> None:
+    options = SERVICES["fovea"]["logging"]["options"]
+    requests = int(options["max-size"].removesuffix("m")) * 1e6 * int(options["max-file"]) / len(kept_line())
+    most = 4343  # a second, with a line for each: docs/decisions/0020-access.md
+    stated = f"{requests / 100 / 3600:.0f} hours at 100 requests a second, {requests / most / 60:.0f} minutes at the"
+    assert stated in (ROOT / "docker-compose.yml").read_text().replace("\n  # ", " ")
+
+
+def test_what_is_said_of_the_log_at_scale_is_what_a_line_has() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    size = len(json.loads(kept_line())["log"])
+    assert f"{100_000 * size / 1e6:.0f} MB/s, {100_000 * size * 86400 / 1e12:.1f} TB a day" in page
+    assert f"{1000 * size * 86400 / 1e9:.0f} GB a day" in page
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_s_memory_and_processes_are_bounded_and_it_has_no_swap(name: str) -> None:
     assert SERVICES[name]["mem_limit"] == SERVICES[name]["memswap_limit"]
     assert SERVICES[name]["pids_limit"] <= 1024
+
+
+def most_mib(cpus: int, workers: int) -> float:
+    """What a container of the service can take at once, in MiB: the sum that stands beside its limits."""
+    settings = Settings()
+    decoder = 17 * settings.max_image_pixels / MIB
+    assert decoder <= 420
+    bodies = max(BODIES_BYTES, 2 * settings.max_body_bytes)
+    inspector = settings.prefix_cache_bytes + _NETWORKS_BYTES
+    python, temporary = 400, 256  # seen with the shipped models, with the inspector's; as `tmpfs` says
+    return 420 * cpus + workers * ((bodies + inspector) / MIB + python) + temporary
+
+
+def default_of(setting: object) -> str:
+    """What the compose file takes where the environment names nothing else."""
+    return re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", str(setting))
+
+
+@pytest.mark.parametrize(("name", "workers", "room_mib"), [("fovea", 2, 0), ("fovea", 1, 1500), ("fovea-gpu", 1, 4000)])
+def test_the_memory_holds_the_most_that_its_cpus_can_take(name: str, workers: int, room_mib: int) -> None:
+    cpus, memory = (default_of(SERVICES[name][key]) for key in ("cpus", "mem_limit"))
+    assert most_mib(int(cpus), workers) + room_mib < int(memory.removesuffix("g")) * 1024
+
+
+def test_a_cpu_more_wants_as_much_memory_as_is_said() -> None:
+    more = most_mib(3, 3) - most_mib(2, 2)
+    assert f"wants {more / 1024:.1f} GiB more" in (ROOT / "docker-compose.yml").read_text()
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -146,10 +205,11 @@ def test_the_models_are_mounted_and_cannot_be_written(name: str) -> None:
     assert SERVICES[name]["volumes"] == ["./models:/fovea/models:ro"]
 
 
-def test_the_gpu_s_service_differs_in_the_runtime_the_memory_the_port_and_the_device_only() -> None:
+def test_the_gpu_s_service_differs_in_the_runtime_the_limits_the_port_and_the_device_only() -> None:
     cpu, gpu = (SERVICES[name] for name in OURS)
+    limits = ("cpus", "mem_limit", "memswap_limit")
     changed = {key for key in cpu.keys() | gpu.keys() if cpu.get(key) != gpu.get(key)}
-    assert changed == {"image", "build", "profiles", "environment", "ports", "mem_limit", "memswap_limit", "deploy"}
+    assert changed == {"image", "build", "profiles", "environment", "ports", *limits, "deploy"}
     assert gpu["environment"] == {"FOVEA_PROVIDER": "cuda"}
     assert cpu["build"]["args"]["EXTRA"] == "cpu"
     assert cpu["build"] | {"args": cpu["build"]["args"] | {"EXTRA": "gpu"}} == gpu["build"]
@@ -308,7 +368,7 @@ def test_the_engine_is_sent_only_what_the_image_copies(path: str) -> None:
     copied = {given.rsplit(maxsplit=1)[0] for stage in stages(path) for name, given in stage if name == "COPY"}
     local = {source for given in copied if "--from" not in given for source in given.split()}
     any_runtime = "requirements/${EXTRA}.txt"
-    locks = {any_runtime.replace("${EXTRA}", runtime) for runtime in ("cpu", "gpu", "openvino")}
+    locks = {any_runtime.replace("${EXTRA}", runtime) for runtime in ("cluster", "cpu", "gpu", "openvino")}
     assert sent == (local - {any_runtime}) | (locks if any_runtime in local else set())
 
 

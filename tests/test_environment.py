@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("cpu.txt", "gpu.txt", "openvino.txt", "training.txt", "dev.txt")
+LOCKS = ("cluster.txt", "cpu.txt", "gpu.txt", "openvino.txt", "training.txt", "dev.txt")
 
 KERNEL_MODULE = """\
 NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22-I3-AE18-22-3)
@@ -149,7 +149,7 @@ def test_every_locked_requirement_has_a_version_and_a_hash(lock: str) -> None:
         assert "--hash=sha256:" in requirement, requirement
 
 
-@pytest.mark.parametrize("lock", ["cpu.txt", "gpu.txt", "openvino.txt"])
+@pytest.mark.parametrize("lock", ["cluster.txt", "cpu.txt", "gpu.txt", "openvino.txt"])
 def test_the_service_s_locks_hold_no_torch(lock: str) -> None:
     assert not {"torch", "triton", "onnxscript", "scikit-learn"} & set(notices.locked(lock))
 
@@ -161,7 +161,7 @@ def test_two_runtimes_are_never_in_one_lock() -> None:
         assert runtimes == {other.get(lock, "onnxruntime")}
 
 
-@pytest.mark.parametrize("lock", ["gpu.txt", "openvino.txt", "training.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["cluster.txt", "gpu.txt", "openvino.txt", "training.txt", "dev.txt"])
 def test_what_is_tested_and_what_is_served_have_the_same_versions(lock: str) -> None:
     served, other = notices.locked("cpu.txt"), notices.locked(lock)
     assert {name: other[name] for name in served.keys() & other.keys()} == {
@@ -185,6 +185,13 @@ def test_the_notices_name_every_package_of_the_service_with_its_version() -> Non
     stated = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
     for name, versions in notices.locked("cpu.txt").items():
         assert f"| {name} | {', '.join(sorted(versions))} |" in stated
+
+
+@pytest.mark.parametrize("lock", ["gpu.txt", "openvino.txt", "cluster.txt"])
+def test_the_notices_name_every_package_that_another_image_adds(lock: str) -> None:
+    stated = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
+    assert f"(requirements/{lock})" in stated
+    assert "\n".join(notices.rows_of_only(lock)) in stated
 
 
 def test_no_licence_is_missing_from_the_notices() -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from requirements.notices import locked
-from requirements.sbom import debian_packages
+from requirements.sbom import beside_the_interpreter, debian_packages
 
 ROOT = Path(__file__).parent.parent
 STATUS = """\
@@ -69,6 +70,27 @@ def test_debian_s_installed_packages_are_in_it_where_it_is_told_of_them(tmp_path
     found = [one for one in json.loads(printed(str(tmp_path / "status")))["components"] if "pkg:deb" in one["bom-ref"]]
     assert found == list(debian_packages(STATUS))
     assert [one["purl"] for one in found] == ["pkg:deb/debian/libc6@2.36-9%2Bdeb12u13?arch=amd64"]
+
+
+def test_what_lies_beside_the_interpreter_is_in_an_image_s_bill_with_what_its_pip_has_inside(tmp_path: Path) -> None:
+    (tmp_path / "pip-24.0.dist-info").mkdir()
+    (tmp_path / "pip-24.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: pip\nVersion: 24.0\n")
+    (tmp_path / "pip" / "_vendor").mkdir(parents=True)
+    (tmp_path / "pip" / "_vendor" / "vendor.txt").write_text("requests==2.31.0\n    urllib3==1.26.17  # pinned\n")
+    assert {one["bom-ref"]: one["purl"] for one in beside_the_interpreter(tmp_path)} == {
+        "interpreter:pip@24.0": "pkg:pypi/pip@24.0",
+        "pip:requests@2.31.0": "pkg:pypi/requests@2.31.0",
+        "pip:urllib3@1.26.17": "pkg:pypi/urllib3@1.26.17",
+    }
+
+
+def test_an_image_s_bill_is_cyclonedx_and_has_more_than_an_environment_s(bill: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "status").write_text(STATUS)
+    image = json.loads(printed(str(tmp_path / "status")))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(image)) is None
+    base = Path(sysconfig.get_path("purelib", vars={"base": sys.base_prefix, "platbase": sys.base_prefix}))
+    added = {one["bom-ref"] for one in image["components"]} - {one["bom-ref"] for one in bill["components"]}
+    assert added == {one["bom-ref"] for one in (*debian_packages(STATUS), *beside_the_interpreter(base))}
 
 
 def test_it_is_cyclonedx(bill: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ Durations are seconds. The labels are names of models that were loaded here, tem
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -15,12 +16,16 @@ from prometheus_client.metrics_core import Metric
 
 from service import __version__
 from service.api.dependencies import AllServices, Services
+from service.api.health import readiness
 from service.api.http_counts import HttpCounts
 from service.engine.durations import BOUNDS, Durations
 from service.engine.registry import Slot
 from service.engine.statistics import REASONS, Figures, Statistics, Total
 
 router = APIRouter(tags=["health"])
+
+# Imported once, before workers are forked: the same in each of them, and in those that take a dead one's place.
+_STARTED = time.time()
 
 _LANE = ("model", "version")
 _STAGES = ("decode", "queue", "inference")
@@ -52,23 +57,41 @@ async def metrics(request: Request, services: AllServices) -> Response:
     """
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     statistics, http = services.scheduler.statistics, request.app.state.ledger.counts
+    turn = await _turn_seconds()
     if (gather := request.app.state.gather_cells) is not None:
         cells = await gather()
         statistics, http = Statistics(cells), HttpCounts(cells)
-    text = await asyncio.to_thread(encode, Exposition(services, statistics, http))
+    started = _STARTED if gather is None else None
+    text = await asyncio.to_thread(encode, Exposition(services, statistics, http, turn, started))
     return Response(text, headers={"Content-Type": content_type})
+
+
+async def _turn_seconds() -> float:
+    """How long a turn of this event loop takes now: small images are answered in it, and wait in no queue."""
+    turns = []
+    for _ in range(2):  # the first may be the rest of one
+        began = time.perf_counter()
+        await asyncio.sleep(0)
+        turns.append(time.perf_counter() - began)
+    return max(turns)
 
 
 @dataclass(frozen=True)
 class Exposition:
-    """All metrics of one application, as the library's encoders read them. In no registry: nothing can collide."""
+    """All metrics of one application, as the library's encoders read them. In no registry: nothing can collide.
+
+    `started_at` is None where replicas on several machines come and go.
+    """
 
     services: Services
     statistics: Statistics
     http: HttpCounts
+    turn_seconds: float
+    started_at: float | None
 
     def collect(self) -> Iterator[Metric]:
         yield from _service(self.services, self.statistics)
+        yield from _moment(self)
         yield from _http(self.http)
         lanes = _labelled(self.statistics.all())
         yield from _lanes(lanes)
@@ -85,6 +108,16 @@ def _service(services: Services, statistics: Statistics) -> Iterator[Metric]:
     yield GaugeMetricFamily("fovea_workers", "Living worker processes.", value=statistics.cells.living())
     ended = statistics.cells.ended()
     yield CounterMetricFamily("fovea_worker_restarts", "Workers that ended and were started again.", value=ended)
+
+
+def _moment(now: Exposition) -> Iterator[Metric]:
+    is_ready = readiness(now.services).status == "ready"
+    yield GaugeMetricFamily("fovea_ready", "1 where /health/ready answers 200, else 0.", value=is_ready)
+    what = "One turn of the event loop of the worker that was asked, at the scrape."
+    yield GaugeMetricFamily("fovea_event_loop_turn_seconds", what, value=now.turn_seconds)
+    if now.started_at is not None:
+        what = "When the service was started, in seconds since 1970; a worker that was started again changes nothing."
+        yield GaugeMetricFamily("fovea_start_time_seconds", what, value=now.started_at)
 
 
 def _http(counts: HttpCounts) -> Iterator[Metric]:
@@ -151,11 +184,13 @@ def _waiting(lanes: Mapping[Labels, Figures]) -> Iterator[Metric]:
 
 
 def _ready(lanes: Mapping[Labels, Figures], slots: Iterable[Slot]) -> Metric:
-    """Of the versions that are there now: one that was taken away is not one that fails."""
+    """0 is a version whose file was refused. What still loads, was unloaded or loads on demand does not fail."""
     gauge = GaugeMetricFamily("fovea_model_ready", "Workers in which this version can answer.", labels=_LANE)
     for slot in slots:
         lane = (slot.entry.name, str(slot.entry.version))
-        gauge.add_metric(lane, lanes.get(lane, Figures()).ready_in)
+        workers = lanes.get(lane, Figures()).ready_in
+        if workers or slot.state == "unavailable":
+            gauge.add_metric(lane, workers)
     return gauge
 
 

@@ -5,6 +5,7 @@ OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS and so on) hold as its specifica
 """
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 _MODULES = ("opentelemetry.sdk.trace.export", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
+_CLOSE_SECONDS = 3.0  # OpenTelemetry itself waits 30, and whoever stops the service waits for that too
 _CONTEXT = frozenset({b"traceparent", b"tracestate"})
 
 
@@ -86,8 +88,10 @@ class Tracing:
         span.end(_epoch(ended))
 
     def close(self) -> None:
-        """Sends what waits, for as long as OpenTelemetry's own limits allow."""
-        self._provider.shutdown()
+        """Sends what waits; after three seconds it is left to a thread that ends with the process."""
+        closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_SECONDS)
 
 
 def _attributes(facts: Facts) -> dict[str, Any]:

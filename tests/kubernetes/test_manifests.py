@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from service.app import create_app
+from service.errors import TokensUnusableError
 from service.settings import Settings
+from tests.test_containers import most_mib
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docker" / "kubernetes"
@@ -22,6 +24,7 @@ OPERATORS = {
     "serving.kserve.io/v1beta1",
 }  # their kinds are none of Kubernetes' own
 DRAIN = "FOVEA_DRAIN_SECONDS"
+PATCHES = [f"{folder}/deployment.yaml" for folder in ("access", "gpu", "models", "tracing")]
 
 Manifest = dict[str, Any]
 
@@ -79,7 +82,7 @@ def test_a_word_that_kubernetes_does_not_know_is_found() -> None:
         kubernetes_validate.validate(wrong, VERSION, strict=True)
 
 
-@pytest.mark.parametrize("path", ["gpu/deployment.yaml", "models/deployment.yaml"])
+@pytest.mark.parametrize("path", PATCHES)
 def test_a_patch_changes_the_container_that_there_is(path: str) -> None:
     base, patch = manifest("base/deployment.yaml"), manifest(path)
     assert patch["metadata"]["name"] == base["metadata"]["name"]
@@ -106,6 +109,31 @@ def test_a_kustomization_names_every_file_of_its_folder(folder: str) -> None:
     assert all((FOLDER / folder / name).exists() for name in named)
     own = {path.name for path in (FOLDER / folder).iterdir()} - {"kustomization.yaml", "adapter-values.yaml"}
     assert own == {name for name in named if not name.startswith("..")}
+
+
+def applied_folders() -> list[str]:
+    """What `kubectl apply` is told to take, in any document or manifest."""
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *FOLDER.rglob("*.md"), *FOLDER.rglob("*.yaml")]
+    text = "\n".join(page.read_text() for page in pages)
+    return sorted(set(re.findall(r"kubectl apply (?:-k|--kustomize) ([\w./-]+[\w])", text)))
+
+
+@pytest.mark.parametrize("folder", applied_folders())
+def test_a_folder_that_is_to_be_applied_is_a_kustomization_with_its_namespace(folder: str) -> None:
+    found = yaml.safe_load((ROOT / folder / "kustomization.yaml").read_text())
+    whole = [folder, *(f"{folder}/{name}" for name in found["resources"] if name.startswith(".."))]
+    assert any((ROOT / one / "namespace.yaml").is_file() for one in whole)
+
+
+def test_every_folder_is_in_the_table_of_the_readme() -> None:
+    named = set(re.findall(r"^\| `(\w+)/` \|", (FOLDER / "README.md").read_text(), re.MULTILINE))
+    assert named == {path.name for path in FOLDER.iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize("folder", ["kserve", "ray"])
+def test_a_namespace_that_is_made_twice_is_made_alike(folder: str) -> None:
+    """kustomize reads no file above its folder."""
+    assert manifest(f"{folder}/namespace.yaml") == manifest("base/namespace.yaml")
 
 
 def test_the_images_are_those_that_make_image_makes() -> None:
@@ -226,7 +254,9 @@ def test_only_tmp_can_be_written_and_it_is_bounded(pod: Manifest) -> None:
 @POD
 def test_memory_is_asked_for_as_it_is_limited_and_cpus_are_limited(pod: Manifest) -> None:
     resources = container(pod)["resources"]
-    assert resources["requests"]["memory"] == resources["limits"]["memory"] == "2Gi"
+    assert resources["requests"]["memory"] == resources["limits"]["memory"] == "4Gi"
+    cpus = int(resources["limits"]["cpu"])
+    assert most_mib(cpus, workers=cpus) < 4 * 1024
     assert int(resources["limits"]["cpu"]) >= int(resources["requests"]["cpu"])
 
 
@@ -239,6 +269,75 @@ def test_the_service_reaches_nobody() -> None:
     policy = manifest("base/network-policy.yaml")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert policy["egress"] == []
+
+
+def test_whoever_is_let_in_is_told_the_label_that_lets_in() -> None:
+    (ingress,) = manifest("base/network-policy.yaml")["spec"]["ingress"]
+    _, others = ingress["from"]
+    ((label, value),) = others["namespaceSelector"]["matchLabels"].items()
+    for page in (FOLDER / "README.md", ROOT / "docs" / "operating.md"):
+        assert re.search(rf"^kubectl label namespace \S+ {label}={value}$", page.read_text(), re.MULTILINE)
+
+
+def test_traces_have_a_way_to_the_collector_that_they_go_to_and_to_its_name() -> None:
+    policy = manifest("tracing/network-policy.yaml")["spec"]
+    assert policy["podSelector"] == manifest("base/network-policy.yaml")["spec"]["podSelector"]
+    names, collector = policy["egress"]
+    assert {port["port"] for port in names["ports"]} == {53}
+    pod = container(manifest("tracing/deployment.yaml")["spec"]["template"]["spec"])
+    _, namespace, port = re.split(r"[.:]", environment(pod)["FOVEA_OTLP_ENDPOINT"].removeprefix("http://"))
+    (to,) = collector["to"]
+    assert to["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": namespace}
+    assert collector["ports"] == [{"protocol": "TCP", "port": int(port)}]
+
+
+# --- who may ask
+
+
+def test_no_manifest_has_a_token_that_may_be_missing() -> None:
+    """`optional: true` would start a pod without its Secret, open to all."""
+    for path in FOLDER.glob("*/*.yaml"):
+        assert "optional" not in path.read_text(), path
+        assert not re.search(r"FOVEA_\w+_TOKENS\b", path.read_text().partition("apiVersion")[2]), path
+
+
+def test_tokens_are_read_from_the_secret_s_files_which_change_while_it_runs(tmp_path: Path) -> None:
+    pod = patched(manifest("base/deployment.yaml"), manifest("access/deployment.yaml"))["spec"]["template"]["spec"]
+    (mount,) = [one for one in container(pod)["volumeMounts"] if one["name"] == "tokens"]
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "tokens"]
+    assert "subPath" not in mount
+    assert volume["secret"] == {"secretName": "fovea"}
+    files = {name: path for name, path in environment(container(pod)).items() if name.endswith("_TOKENS_FILE")}
+    assert {Path(path).parent for path in files.values()} == {Path(mount["mountPath"])}
+    keys = re.findall(r"--from-file=([\w-]+)", (FOLDER / "access" / "kustomization.yaml").read_text())
+    assert sorted(Path(path).name for path in files.values()) == sorted(keys)
+    missing = {name.removeprefix("FOVEA_").lower(): str(tmp_path / Path(path).name) for name, path in files.items()}
+    with pytest.raises(TokensUnusableError):
+        create_app(Settings.model_validate(missing))
+
+
+def test_kserve_s_object_gets_the_same_tokens_as_the_deployment() -> None:
+    _, kserve, _ = manifest("access/kustomization.yaml")["patches"]
+    added = [
+        (step["path"].rpartition("/")[0].rpartition("/")[2], step["value"]) for step in yaml.safe_load(kserve["patch"])
+    ]
+    pod = manifest("access/deployment.yaml")["spec"]["template"]["spec"]
+    own = container(pod)
+    expected = [("env", own["env"]), ("volumeMounts", own["volumeMounts"]), ("volumes", pod["volumes"])]
+    assert added == [(name, one) for name, several in expected for one in several]
+
+
+def test_where_tokens_are_wanted_prometheus_sends_one() -> None:
+    """A component changes what there is when its turn comes, so the one with the tokens comes last."""
+    *_, monitor = manifest("access/kustomization.yaml")["patches"]
+    scraped = manifest("monitoring/service-monitor.yaml")
+    assert monitor["target"] == {"kind": scraped["kind"], "name": scraped["metadata"]["name"]}
+    (step,) = yaml.safe_load(monitor["patch"])
+    assert step["path"] == "/spec/endpoints/0/authorization"
+    assert step["value"]["credentials"]["name"] == "fovea"
+    for page in ("README.md", "access/kustomization.yaml"):
+        (listed,) = re.findall(r"^#? *components: \[(.*monitoring.*)\]", (FOLDER / page).read_text(), re.MULTILINE)
+        assert listed.endswith("/access")
 
 
 def test_all_that_selects_the_pods_selects_these() -> None:
@@ -269,11 +368,22 @@ def test_a_gpu_replica_demands_its_gpu() -> None:
 
 
 def test_the_autoscaler_follows_a_metric_that_the_service_has_and_the_adapter_gives(client: httpx.Client) -> None:
-    (metric,) = manifest("monitoring/autoscaler.yaml")["spec"]["metrics"]
+    metric, _ = manifest("monitoring/autoscaler.yaml")["spec"]["metrics"]
     (rule,) = manifest("monitoring/adapter-values.yaml")["rules"]["custom"]
     name = metric["pods"]["metric"]["name"]
     assert name == rule["name"]["as"] == rule["seriesQuery"].partition("{")[0]
     assert re.search(rf"^{name}\{{", client.get("/metrics").text, re.MULTILINE)
+
+
+def test_the_autoscaler_also_follows_the_cpu_before_one_event_loop_is_full_or_a_gpu_s_decoders_are() -> None:
+    """Tiny networks are answered in the event loop, of which a process has one, and never wait in the queue."""
+    _, metric = manifest("monitoring/autoscaler.yaml")["spec"]["metrics"]
+    assert (metric["type"], metric["resource"]["name"]) == ("Resource", "cpu")
+    share = metric["resource"]["target"]["averageUtilization"] / 100
+    on_cpus = container(pods()["base"])["resources"]["requests"]["cpu"]
+    assert 0.5 < share * int(on_cpus) < 1
+    gpu = container(manifest("gpu/deployment.yaml")["spec"]["template"]["spec"])["resources"]
+    assert gpu["requests"]["cpu"] == gpu["limits"]["cpu"]
 
 
 def test_the_autoscaler_scales_what_there_is_and_alone_says_how_many() -> None:

@@ -96,3 +96,11 @@ def test_the_board_lies_where_grafana_looks_for_it() -> None:
 def test_every_variable_that_a_query_names_is_the_board_s() -> None:
     own = {variable["name"] for variable in BOARD["templating"]["list"]} | {"__rate_interval"}
     assert {name for query in QUERIES for name in re.findall(r"\$(\w+)", query)} <= own
+
+
+def test_the_decision_counts_the_alerts_and_the_queries_that_there_are() -> None:
+    page = Path("docs/decisions/0022-operations.md").read_text()
+    (group,) = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
+    assert f"Prometheus with {len(group['rules'])} alerts" in page
+    assert f"| alerts | {len(group['rules'])};" in page
+    assert f"| dashboard | {len(QUERIES)} queries," in page

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.api.http_counts import HttpCounts
 from service.api.ledger import Ledger, Recorded
+from service.api.metrics import _turn_seconds
 from service.app import create_app
 from service.engine.cells import Cells
 from service.settings import Settings
@@ -235,10 +238,58 @@ def test_models_are_counted_as_they_load_and_ready_while_they_are_there(tmp_path
         for (model, version), workers in ready.items():
             assert found["fovea_model_ready", frozenset({("model", model), ("version", version)})] == workers
         app.state.watcher.unload("grey", "2")
-        assert scraped(client).of("fovea_model_ready", model="grey", version="2") == 0
+        assert not is_stated(scraped(client), "2")
         (tmp_path / "grey" / "1" / "model.onnx").unlink()
         app.state.watcher.reload()
-        assert ("fovea_model_ready", frozenset(GREY.items())) not in scraped(client)
+        assert not is_stated(scraped(client), "1")
+
+
+def is_stated(found: Scrape, version: str) -> bool:
+    """Whether anything is said of how ready this version of `grey` is."""
+    return ("fovea_model_ready", frozenset({"model": "grey", "version": version}.items())) in found
+
+
+def test_a_version_that_loads_or_loads_on_demand_is_none_that_fails(app: FastAPI, fresh: httpx.Client) -> None:
+    registry = app.state.services.registry
+    slot = registry.slot("grey", "1")
+    app.state.services.scheduler.statistics.ready(("grey", 1), is_ready=False)
+    for state, stated in (("loading", False), ("ready", False), ("unavailable", True)):
+        registry.put(replace(slot, state=state, classifier=None))
+        assert is_stated(scraped(fresh), "1") == stated, state
+
+
+def test_ready_is_what_the_probe_says_whatever_models_there_are(tmp_path: Path, fresh: httpx.Client) -> None:
+    assert fresh.get("/health/ready").status_code == 200
+    assert scraped(fresh).of("fovea_ready") == 1
+    with served(create_app(Settings(models=tmp_path, provider="cpu"))) as empty:
+        assert empty.get("/health/ready").status_code == 503
+        found = scraped(empty)
+    assert found["fovea_ready", frozenset()] == 0
+    assert found.total("fovea_model_ready") == 0
+
+
+def test_the_start_of_the_service_is_stated_and_stays(fresh: httpx.Client) -> None:
+    begun = scraped(fresh).of("fovea_start_time_seconds")
+    assert 0 < time.time() - begun < time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert scraped(fresh).of("fovea_start_time_seconds") == begun
+
+
+def test_replicas_on_several_machines_state_no_start(app: FastAPI, fresh: httpx.Client) -> None:
+    cells: Cells = app.state.services.scheduler.statistics.cells
+
+    async def gathered() -> Cells:
+        return cells
+
+    app.state.gather_cells = gathered
+    assert ("fovea_start_time_seconds", frozenset()) not in scraped(fresh)
+
+
+def test_work_in_the_event_loop_is_seen_in_the_length_of_its_turn() -> None:
+    async def measured() -> float:
+        asyncio.get_running_loop().call_soon(time.sleep, 0.05)
+        return await _turn_seconds()
+
+    assert asyncio.run(measured()) >= 0.05
 
 
 def test_the_answer_is_prometheus_text_and_openmetrics_where_it_is_asked_for(client: httpx.Client) -> None:

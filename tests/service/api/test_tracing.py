@@ -1,9 +1,11 @@
 """Traces as a collector gets them over OTLP/HTTP: a real receiver, real protobuf."""
 
 import gzip
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from service.api import tracing
+from service.api.facts import Facts
 from service.app import create_app
 from service.errors import TracingUnavailableError
 from service.settings import Settings
@@ -133,6 +137,19 @@ def test_a_collector_that_is_not_there_costs_spans_and_no_answer(repository: Pat
     with traced(repository, gone) as client:
         assert asked(client, "express").status_code == asked(client, "lane").status_code == 200
     assert collector.spans == []
+
+
+def test_a_collector_that_never_answers_holds_up_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the OTLP exporter is not installed")
+    monkeypatch.setattr(tracing, "_CLOSE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        traces = tracing.Tracing(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        facts = Facts("mine", "GET")
+        traces.began(facts, [])
+        traces.ended(facts)
+        before = time.monotonic()
+        traces.close()
+        assert time.monotonic() - before < 5  # an export alone waits 10
 
 
 def test_nothing_of_opentelemetry_is_imported_where_it_is_off() -> None:
