@@ -85,14 +85,15 @@ class CheckpointError(TrainingError):
 
 
 class StoppedError(TrainingError):
-    """A person asked the run to stop; what it had reached is in its checkpoint."""
+    """A person asked the run to stop; its checkpoint has what it reached. `kept_epoch` is 0 where none is over."""
 
     code = "stopped"
 
-    def __init__(self, folder: Path, epoch: int, step: int) -> None:
+    def __init__(self, folder: Path, epoch: int, step: int, kept_epoch: int) -> None:
+        export = f"; export the best epoch: python -m training export {folder}" if kept_epoch else ""
         super().__init__(
             f"stopped in epoch {epoch} after step {step}; nothing is lost",
-            f"go on: python -m training resume {folder}; export the best epoch: python -m training export {folder}",
+            f"go on: python -m training resume {folder}{export}",
         )
 
 

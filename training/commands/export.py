@@ -6,11 +6,12 @@ from pathlib import Path
 
 from training.commands import arguments, sentences
 from training.commands.loading import loaded
-from training.errors import MissingRecipeError
+from training.errors import CheckpointError, MissingRecipeError
 from training.files.publishing import refuse_existing, version_path
 from training.learning.group import Group
 from training.recipes import recipe_named, with_settings
 from training.runs import checkpoint
+from training.runs.checkpoint import Checkpoint
 from training.runs.foreign_weights import foreign_weights
 from training.runs.plan import TRAINED, UNTRAINED, Plan
 from training.runs.publication import published, published_elsewhere_trained
@@ -39,9 +40,19 @@ def _export(options: argparse.Namespace) -> None:
 
 def _export_run(run: Path, data: Path | None) -> None:
     found = checkpoint.read(run)
+    _refuse_untrained(run, found)
     plan = found.plan.with_data(data)
     refuse_existing(version_path(plan.out, plan.name, version) for version in (UNTRAINED, TRAINED))
     sentences.say(published(resumed(run, found, loaded(plan, Group()), Group(world=found.processes))))
+
+
+def _refuse_untrained(run: Path, found: Checkpoint) -> None:
+    if not found.kept_epoch:
+        raise CheckpointError(
+            run / checkpoint.FILE,
+            "has no finished epoch yet, and so nothing trained",
+            f"go on with it: python -m training resume {run}",
+        )
 
 
 def _export_weights(options: argparse.Namespace) -> None:

@@ -26,6 +26,11 @@ class Checkpoint:
     initial: Weights
     state: dict[str, Any]
 
+    @property
+    def kept_epoch(self) -> int:
+        """Whose weights `state` has kept; 0 before the first epoch is finished."""
+        return int(self.state["kept_epoch"])
+
 
 def run_folder(runs: Path, plan: Plan) -> Path:
     return runs / f"{plan.name}-{plan.seed}"

@@ -28,4 +28,5 @@ def kept(session: Session, folder: Path, stop: Callable[[], bool]) -> Iterator[S
             write_checkpoint(folder, session)
             written = time.monotonic()
         if wished:
-            raise StoppedError(folder, session.state.place.epoch, session.state.place.step)
+            state = session.state
+            raise StoppedError(folder, state.place.epoch, state.place.step, state.kept_epoch)
