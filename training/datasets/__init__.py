@@ -6,7 +6,7 @@ from typing import Protocol
 
 from training.datasets.cifar10 import cifar10
 from training.datasets.cifar10_jpeg import cifar10_jpeg
-from training.datasets.dataset import Dataset, Examples, held_out_mask, split
+from training.datasets.dataset import Dataset, Examples, held_out_mask, parts, split
 from training.datasets.digits import digits
 from training.datasets.folder import folder as class_folders
 from training.datasets.idx import fashion_mnist, mnist
@@ -14,7 +14,7 @@ from training.datasets.table import table
 from training.errors import UnknownDatasetError
 from training.networks.architecture import InputShape
 
-__all__ = ["NAMES", "Dataset", "Examples", "default_folder", "held_out_mask", "load", "split"]
+__all__ = ["NAMES", "Dataset", "Examples", "default_folder", "held_out_mask", "load", "parts", "split"]
 
 
 class _PictureReader(Protocol):

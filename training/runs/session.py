@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.datasets import Dataset, Examples, split
+from training.datasets import Dataset, Examples, parts
 from training.datasets.fingerprint import fingerprint
 from training.datasets.placement import placed
-from training.errors import CheckpointError, InvalidRecipeError, UnfitImagesError, UnfitLabelsError
+from training.errors import CheckpointError, UnfitImagesError, UnfitLabelsError
 from training.learning.events import Epoch, Step
 from training.learning.group import Group
 from training.learning.loop import train
@@ -57,7 +57,8 @@ class Session:
 
 def begun(plan: Plan, dataset: Dataset, group: Group) -> Session:
     """Before its first step. Raises UnfitLabelsError, UnfitImagesError, InvalidRecipeError, UnfitBackboneError."""
-    training, validation = parts(dataset, plan.recipe)
+    _check_labels(dataset)
+    training, validation = parts(dataset, plan.recipe.validation_every)
     network = initial_network(plan, dataset)
     initial = weights_of(network)
     state = started(network, plan.recipe, plan.seed, group)
@@ -75,17 +76,6 @@ def resumed(folder: Path, found: Checkpoint, dataset: Dataset, group: Group) -> 
     restore(session.state, found.state, group)
     session.initial.update(found.initial)
     return session
-
-
-def parts(dataset: Dataset, recipe: Recipe) -> tuple[Examples, Examples]:
-    """(what is trained on, what is held out to choose by): the data set's own parts, else the recipe's."""
-    _check_labels(dataset)
-    if dataset.validation is not None:
-        return dataset.training, dataset.validation
-    training, validation = split(dataset.training, recipe.validation_every)
-    if not len(validation):
-        raise InvalidRecipeError("validation_every", recipe.validation_every, "no class has that many images: lower it")
-    return training, validation
 
 
 def initial_network(plan: Plan, dataset: Dataset) -> nn.Module:

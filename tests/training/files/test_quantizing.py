@@ -1,6 +1,7 @@
 """A version in 8 bits beside the one it was made from: measured, described, and refused where it lost too much."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -13,6 +14,7 @@ from service.engine.model_metadata import ModelMetadata, Provenance, graph_sha25
 from tests.training.small_runs import Run
 from training.datasets import Examples, load, split
 from training.errors import AccuracyLossError, MissingVersionError, UnusableFileError
+from training.files import origin
 from training.files.evaluating import evaluated_file
 from training.files.quantizing import Result, calibration_images, quantize
 from training.graphs.export import Exported
@@ -111,6 +113,15 @@ def test_a_version_or_a_model_that_is_not_there_is_named_with_what_is(made: Resu
         quantize_digits(tmp_path)
 
 
+def test_data_of_other_classes_than_the_files_are_refused(finished: Run, tmp_path: Path) -> None:
+    models = copied(finished, tmp_path)
+    rewritten(models / "digits" / "1" / "model.onnx", class_names=tuple("abcdefghij"))
+    with pytest.raises(
+        UnusableFileError, match="its classes are not those of the data set: 'a' stands where they have"
+    ):
+        quantize_digits(models)
+
+
 def test_a_file_from_elsewhere_is_no_trained_version(finished: Run, tmp_path: Path) -> None:
     models = copied(finished, tmp_path)
     rewritten(models / "digits" / "1" / "model.onnx", provenance=Provenance(stage="foreign").model_dump())
@@ -123,6 +134,16 @@ def test_the_temperature_is_fitted_to_its_own_answers(finished: Run, tmp_path: P
     rewritten(models / "digits" / "1" / "model.onnx", temperature=19.0)
     fitted = finished.metadata[finished.trained].temperature
     assert quantize_digits(models).metadata.temperature == pytest.approx(fitted, rel=0.2)
+
+
+def test_where_the_data_set_holds_images_out_itself_the_temperature_is_fitted_to_these(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against labels that are all wrong the best temperature is the highest; against the training images' it is low."""
+    digits = load("digits", None, (8, 8, 1))
+    wrong = Examples(digits.test.images, (digits.test.labels + 1) % 10)
+    monkeypatch.setattr(origin, "load", lambda *_, **__: replace(digits, validation=wrong))
+    assert quantize_digits(copied(finished, tmp_path)).metadata.temperature > 10
 
 
 def test_calibration_sees_only_what_the_recipe_trains_on(made: Result, finished: Run) -> None:
