@@ -33,7 +33,7 @@ class Recipe:
     epochs: int
     batch_size: int
     keep: Keep = "best"  # the epoch that is best on the held-out images, or the last one
-    patience: int = 0  # epochs without a better one after which training stops; 0: never
+    patience: int = 0  # epochs without a better one on the held-out images after which training stops; 0: never
     # Steps
     optimizer: Optimizer = "adamw"
     schedule: Schedule = "one_cycle"
