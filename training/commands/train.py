@@ -81,7 +81,7 @@ def _resume(options: argparse.Namespace) -> None:
     found = checkpoint.read(options.run)
     plan = found.plan.with_data(options.data)
     with joined(options.device) as group:
-        _go_on(resumed(options.run, found, loaded(plan, group), group), options.run, options)
+        _go_on(resumed(options.run, found, loaded(plan, group), group).gone_on(), options.run, options)
 
 
 def _go_on(session: Session, folder: Path, options: argparse.Namespace) -> None:

@@ -11,7 +11,6 @@ from training.files.model_files import described
 from training.files.provenance import commit, versions
 from training.files.publishing import publish, version_path
 from training.graphs.export import exported
-from training.hardware import hardware
 from training.recipes import RECIPES, settings_between
 from training.recipes.evidence import written
 from training.runs.plan import TRAINED, UNTRAINED, Plan
@@ -60,7 +59,7 @@ def history(session: Session) -> TrainingHistory:
     state = session.state
     return TrainingHistory(
         recipe=written(session.plan.recipe),
-        hardware=hardware(session.group),
+        hardware="; then ".join(session.hardware) or "not stated",
         seconds=round(state.seconds, 2),
         training_images=len(session.training),
         validation_images=len(session.validation),
