@@ -116,6 +116,16 @@ class UnfitLabelsError(TrainingError):
     code = "labels_unfit"
 
 
+class MissingDeviceError(TrainingError):
+    code = "device_missing"
+
+    def __init__(self, process: int, gpus: int) -> None:
+        super().__init__(
+            f"process {process} of this machine has no GPU, PyTorch finds {gpus}",
+            "train on the CPU: --device cpu, or start no more processes than there are GPUs",
+        )
+
+
 class ParityError(TrainingError):
     code = "parity_failed"
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.learning.group import Group
+from training.errors import MissingDeviceError
+from training.learning.group import Group, joined
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,3 +45,12 @@ def test_the_parts_of_a_batch_are_the_batch(world: int) -> None:
     batch = torch.arange(10)
     parts = torch.cat([Group(rank, world).part(batch) for rank in range(world)])
     assert sorted(parts.tolist()) == batch.tolist()
+
+
+def test_a_process_for_which_there_is_no_gpu_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "999")
+    with (
+        pytest.raises(MissingDeviceError, match=r"process 999 of this machine has no GPU, PyTorch finds \d+; "),
+        joined("cuda"),
+    ):
+        pass
