@@ -11,9 +11,11 @@ from rich.console import Console
 
 from training.commands import arguments, sentences
 from training.commands.loading import loaded
+from training.datasets import Dataset
+from training.errors import InvalidRecipeError
 from training.evaluation import accuracy, torch_logits
 from training.files.provenance import commit
-from training.files.publishing import refuse_existing, version_path
+from training.files.publishing import publish, refuse_existing, version_path
 from training.hardware import hardware
 from training.learning.group import Group, joined
 from training.recipes import Recipe, recipe_named, with_settings
@@ -51,10 +53,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _measure(options: argparse.Namespace) -> None:
+    _refuse_settings(options)
     recipe = with_settings(recipe_named(options.recipe), options.settings)
     out = options.publish or Path("models")
     if options.publish is not None:
-        refuse_existing(version_path(out, recipe.name, version) for version in (UNTRAINED, TRAINED))
+        versions = (version_path(out, recipe.name, version) for version in (UNTRAINED, TRAINED))
+        refuse_existing(versions, "give another folder: --publish")
     with joined(options.device) as group:
         first = Plan(
             recipe=recipe,
@@ -64,44 +68,55 @@ def _measure(options: argparse.Namespace) -> None:
             backbone=options.backbone,
             skip_unreadable=options.skip_unreadable,
         )
+        dataset = loaded(first, group, fetch=options.download)
         where = hardware(group)
-        evidence = _begun(recipe, where, options)
+        evidence = _begun(recipe, dataset, where, options)
         for seed in range(len(evidence.accuracies) if evidence else 0, options.seeds):
-            run = _run(replace(first, seed=seed), group, options)
+            run = _run(replace(first, seed=seed), dataset, group, options)
             evidence = _with(evidence, run, recipe, where, options)
-            print(f"{recipe.name}: {evidence.sentence}, {evidence.time}", flush=True)
-            if options.write:
-                _keep(evidence)
+            if group.first:
+                _tell(evidence, options)
 
 
-def _begun(recipe: Recipe, where: str, options: argparse.Namespace) -> Evidence | None:
-    """What a measurement that was stopped has kept of the same recipe on the same hardware."""
+def _refuse_settings(options: argparse.Namespace) -> None:
+    if options.write and options.settings:
+        key, _, value = options.settings[0].partition("=")
+        remedy = "--write keeps the figures of a recipe as it stands: leave out --write or --set"
+        raise InvalidRecipeError(key, value, remedy)
+
+
+def _begun(recipe: Recipe, dataset: Dataset, where: str, options: argparse.Namespace) -> Evidence | None:
+    """What a measurement that was stopped has kept of the same recipe on the same data and hardware."""
     found = evidence_of(recipe) if options.write else None
-    return found if found and found.hardware == where and len(found.accuracies) < options.seeds else None
+    if found is None or (found.dataset, found.hardware) != (dataset.description, where):
+        return None
+    return found if len(found.accuracies) < options.seeds else None
 
 
-def _keep(evidence: Evidence) -> None:
-    file = evidence_file(evidence.recipe)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(evidence.model_dump_json(indent=2) + "\n")
+def _tell(evidence: Evidence, options: argparse.Namespace) -> None:
+    print(f"{evidence.recipe}: {evidence.sentence}, {evidence.time}", flush=True)
+    if options.write:
+        publish({evidence_file(evidence.recipe): f"{evidence.model_dump_json(indent=2)}\n".encode()})
 
 
-def _run(plan: Plan, group: Group, options: argparse.Namespace) -> Measured:
-    first = plan.seed == 0
-    session = begun(plan, loaded(plan, group, fetch=options.download and first), group)
+def _run(plan: Plan, dataset: Dataset, group: Group, options: argparse.Namespace) -> Measured:
+    session = begun(plan, dataset, group)
     began = time.perf_counter()
-    follow(session.events(), plan.recipe.epochs, Console())
+    follow(session.events(), plan.recipe.epochs, Console(quiet=not group.first))
     seconds = time.perf_counter() - began
     plain, views = accuracies(session)
-    print(f"seed {plan.seed}: {plain:.2%}, with {plan.recipe.test_time} views {views:.2%}, {seconds:.1f} s", flush=True)
-    if first and options.publish is not None:
-        sentences.say(published(session))
-    return Measured(plain, views, round(seconds, 1), session.dataset.description)
+    if group.first:
+        told = f"{plain:.2%}, with {plan.recipe.test_time} views {views:.2%}, {seconds:.1f} s"
+        print(f"seed {plan.seed}: {told}", flush=True)
+        if plan.seed == 0 and options.publish is not None:
+            sentences.say(published(session))
+    return Measured(plain, views, round(seconds, 1), dataset.description)
 
 
 def _with(before: Evidence | None, run: Measured, recipe: Recipe, where: str, options: argparse.Namespace) -> Evidence:
     """The evidence with one more seed."""
     views = (run.test_time,) if recipe.test_time != "none" else ()
+    now = commit()
     return Evidence(
         recipe=recipe.name,
         settings=written(recipe),
@@ -111,7 +126,8 @@ def _with(before: Evidence | None, run: Measured, recipe: Recipe, where: str, op
         seconds=(*(before.seconds if before else ()), run.seconds),
         hardware=where,
         date=f"{datetime.now(UTC):%Y-%m-%d}",
-        commit=commit(),
+        commit=now,
+        earlier_commits=before.commits_before(now) if before else (),
         command=_command(options),
     )
 

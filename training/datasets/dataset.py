@@ -9,6 +9,7 @@ from torch import Tensor
 
 from service.images.preprocessing import Preprocessing
 from training.datasets.memory import exceeds_memory, room
+from training.errors import InvalidRecipeError
 from training.tensors import Images, Labels
 
 
@@ -61,6 +62,19 @@ class Dataset:
 def stretched(height: int, width: int, channels: int) -> Preprocessing:
     """How the service brings a picture to this size, for data sets whose images have it already."""
     return Preprocessing(height=height, width=width, color="gray" if channels == 1 else "rgb", dtype="uint8")
+
+
+def parts(dataset: Dataset, validation_every: int) -> tuple[Examples, Examples]:
+    """(what is trained on, what is held out to choose by): the data set's own parts, else as `split` gives them.
+
+    Raises InvalidRecipeError where that leaves nothing to choose by.
+    """
+    if dataset.validation is not None:
+        return dataset.training, dataset.validation
+    training, validation = split(dataset.training, validation_every)
+    if not len(validation):
+        raise InvalidRecipeError("validation_every", validation_every, "no class has that many images: lower it")
+    return training, validation
 
 
 def split(examples: Examples, every: int) -> tuple[Examples, Examples]:

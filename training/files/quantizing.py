@@ -9,7 +9,7 @@ import torch
 from service.engine.model_file import ModelFile
 from service.engine.model_metadata import ModelMetadata, Provenance, graph_sha256, with_metadata
 from service.engine.repository import Entry, listing
-from training.datasets import Dataset, Examples, split
+from training.datasets import Dataset, Examples, parts
 from training.errors import AccuracyLossError, MissingVersionError, UnusableFileError
 from training.evaluation import accuracy, fitted_temperature
 from training.files.layer_statistics import with_training_report
@@ -46,6 +46,8 @@ def quantize(
     data: Path | None,
     images: int,
     max_loss: float,
+    skip_unreadable: bool = False,
+    fetch: bool = False,
 ) -> Result:
     """Writes version `version` of a model (default: its newest trained one) in this precision, as its next version.
 
@@ -56,8 +58,8 @@ def quantize(
     versions_there = [entry for entry in listing(models).entries if entry.name == name]
     entry, source = _source(models / name, versions_there, version)
     recipe = recipe_of(entry.path, source)
-    dataset = dataset_of(entry.path, source, data)
-    training, validation = split(dataset.training, recipe.validation_every)
+    dataset = dataset_of(entry.path, source, data, skip_unreadable=skip_unreadable, fetch=fetch)
+    training, validation = parts(dataset, recipe.validation_every)
     graph, how = _lowered(Exported(source.model, source.metadata.layers), to, calibration_images(training, images))
     before = accuracy(onnx_logits(source.model, dataset.test.images), dataset.test.labels)
     provenance = _provenance(entry, source, before, how)

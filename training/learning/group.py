@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from training.errors import MissingDeviceError
+
 Value = TypeVar("Value")
 CPU = torch.device("cpu")
 
@@ -40,7 +42,10 @@ class Group:
 
 @contextmanager
 def joined(device: str) -> Iterator[Group]:
-    """The group that torchrun's environment names, else this process alone. `device` is auto, cpu or cuda."""
+    """The group that torchrun's environment names, else this process alone. `device` is auto, cpu or cuda.
+
+    Raises MissingDeviceError.
+    """
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     chosen = _device(device)
     if world == 1:
@@ -94,6 +99,9 @@ def gathered(value: Value, group: Group) -> list[Value]:
 def _device(name: str) -> torch.device:
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(device)  # raises where there is no GPU
+    process, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if process >= gpus:
+        raise MissingDeviceError(process, gpus)
+    device = torch.device("cuda", process)
+    torch.cuda.set_device(device)
     return device

@@ -11,7 +11,7 @@ because a probe at start would let the clock decide the weights.
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -195,4 +195,10 @@ def _best(state: State) -> float:
 
 
 def _patience_is_over(state: State, recipe: Recipe) -> bool:
-    return recipe.patience > 0 and len(state.records) - state.kept_epoch >= recipe.patience
+    return 0 < recipe.patience <= _epochs_since_better(state.records)
+
+
+def _epochs_since_better(records: Sequence[EpochRecord]) -> int:
+    """How many epochs came after the first of those that are best on the validation part."""
+    accuracies = [record.validation_accuracy for record in records]
+    return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else 0

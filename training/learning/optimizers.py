@@ -20,6 +20,7 @@ def optimizers(network: nn.Module, recipe: Recipe) -> tuple[Optimizer, ...]:
 
     Biases and normalisations have one axis and stay free. `muon` moves the kernels of convolutions; AdamW, at a
     fixed share of its rate, moves all else. In `airbench` SGD does so, fast enough for logits scaled down as there.
+    Where every kernel is frozen there is no Muon.
     """
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate = recipe.max_learning_rate
@@ -27,7 +28,7 @@ def optimizers(network: nn.Module, recipe: Recipe) -> tuple[Optimizer, ...]:
         kernels = [parameter for parameter in learning if parameter.ndim == 4]
         rest = [parameter for parameter in learning if parameter.ndim != 4]
         others = _adamw(rest, recipe) if recipe.optimizer == "muon" else _descent(rest, recipe)
-        return _peaked(Muon(kernels, rate, recipe.momentum), others)
+        return _peaked(*([Muon(kernels, rate, recipe.momentum)] if kernels else []), others)
     groups = _groups(learning, recipe.weight_decay)
     if recipe.optimizer == "sgd":
         return _peaked(SGD(groups, rate, recipe.momentum, nesterov=recipe.momentum > 0, fused=True))

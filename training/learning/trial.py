@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812 - the field's name
 
 from training.augmentation import pixels_and_targets
 from training.datasets.dataset import Examples
+from training.learning.loop import batches_of
 from training.learning.optimizers import set_rate
 from training.learning.state import State
 from training.recipes.recipe import Recipe
@@ -21,7 +22,7 @@ def trial_step(
     Batches come in one random order, over and over. The rate stands for the recipe's `max_learning_rate`.
     """
     order = torch.randperm(len(training), generator=state.draws)
-    batches = chain.from_iterable(repeat(torch.split(order, recipe.batch_size)))
+    batches = chain.from_iterable(repeat(batches_of(order, recipe.batch_size, world=1)))
     fill = state.network.get_buffer("normalize.mean").flatten().to(training.images.device)
     state.network.train()
 

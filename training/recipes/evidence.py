@@ -15,7 +15,8 @@ class Evidence(BaseModel):
     measurement on the held-out images, one per seed.
 
     `test_time` has the accuracies with the recipe's test-time augmentation; empty where it has none. `settings` are
-    what was measured: a recipe that has changed since has no evidence.
+    what was measured: a recipe that has changed since has no evidence. `commit` is that of the last seed; where a
+    measurement was stopped and gone on with later, `earlier_commits` are those of the seeds before it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class Evidence(BaseModel):
     hardware: str
     date: str
     commit: str | None
+    earlier_commits: tuple[str, ...] = ()
     command: str
 
     @property
@@ -42,6 +44,11 @@ class Evidence(BaseModel):
         """The median of the seeds: one of them may have shared the machine."""
         minutes, seconds = divmod(round(statistics.median(self.seconds)), 60)
         return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+    def commits_before(self, commit: str | None) -> tuple[str, ...]:
+        """`earlier_commits` of what is gone on with at this commit."""
+        known = dict.fromkeys((*self.earlier_commits, *filter(None, [self.commit])))
+        return tuple(name for name in known if name != commit)
 
 
 def spread(accuracies: tuple[float, ...]) -> str:

@@ -1,6 +1,5 @@
 """A recipe: everything that decides a training run, but for the seed. Knows no data and no file."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -27,13 +26,13 @@ class Recipe:
     network: str
     # Which images
     validation_every: int  # every n-th training image of each class is held out to choose the epoch
-    image_side: int = 0  # pixels; 0: the side that the network is made for
+    image_side: int = 0  # pixels, of pictures of any size; 0: the side that the network is made for
     balance: Balance = "none"  # rare classes: weighed more in the loss, or drawn more often
     # How long
     epochs: int
     batch_size: int
     keep: Keep = "best"  # the epoch that is best on the held-out images, or the last one
-    patience: int = 0  # epochs without a better one after which training stops; 0: never
+    patience: int = 0  # epochs without a better one on the held-out images after which training stops; 0: never
     # Steps
     optimizer: Optimizer = "adamw"
     schedule: Schedule = "one_cycle"
@@ -63,7 +62,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for key, (low, high) in RANGES.items():
             value = getattr(self, key)
-            if not (math.isfinite(value) and low <= value <= high):
+            if not low <= value <= high:  # nor is NaN
                 raise InvalidRecipeError(key, value, f"give a number from {low:g} to {high:g}")
 
 

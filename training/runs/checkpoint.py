@@ -18,13 +18,22 @@ FILE = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`initial` are the weights before the first step, `state` what `snapshot` gave; `data` the data's fingerprint."""
+    """`initial` are the weights before the first step, `state` what `snapshot` gave; `data` the data's fingerprint.
+
+    `hardware` is the session's; older checkpoints have none.
+    """
 
     plan: Plan
     data: str
     processes: int
     initial: Weights
     state: dict[str, Any]
+    hardware: tuple[str, ...] = ()
+
+    @property
+    def kept_epoch(self) -> int:
+        """Whose weights `state` has kept; 0 before the first epoch is finished."""
+        return int(self.state["kept_epoch"])
 
 
 def run_folder(runs: Path, plan: Plan) -> Path:

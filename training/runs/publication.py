@@ -11,7 +11,6 @@ from training.files.model_files import described
 from training.files.provenance import commit, versions
 from training.files.publishing import publish, version_path
 from training.graphs.export import exported
-from training.hardware import hardware
 from training.recipes import RECIPES, settings_between
 from training.recipes.evidence import written
 from training.runs.plan import TRAINED, UNTRAINED, Plan
@@ -27,24 +26,25 @@ def published(session: Session) -> dict[Path, ModelMetadata]:
     initial = network_with(session, session.initial)
     graph = exported(initial, dataset.image_shape)
     untrained = described(initial, graph, dataset, 1.0, _provenance(plan, "untrained", _note(plan)), None)
-    return _written({UNTRAINED: untrained, TRAINED: _trained(session, _note(plan), history(session))}, plan)
+    trained = _trained(session, _provenance(plan, "trained", _note(plan)), history(session))
+    return _written({UNTRAINED: untrained, TRAINED: trained}, plan)
 
 
 def published_elsewhere_trained(session: Session, source: Path) -> dict[Path, ModelMetadata]:
-    """Writes version 1 alone, with weights that came from `source`: nobody here knows how they began.
+    """Writes version 1 alone, with weights that came from `source`: nobody here knows the seed or how they began.
 
     Raises ParityError before anything is written.
     """
     note = f"weights from {source.name} (sha256 {sha256(source.read_bytes()).hexdigest()}), trained elsewhere"
-    return _written({TRAINED: _trained(session, note, None)}, session.plan)
+    provenance = _provenance(session.plan, "trained", note).model_copy(update={"seed": None})
+    return _written({TRAINED: _trained(session, provenance, None)}, session.plan)
 
 
-def _trained(session: Session, note: str | None, trained: TrainingHistory | None) -> tuple[bytes, ModelMetadata]:
+def _trained(session: Session, provenance: Provenance, trained: TrainingHistory | None) -> tuple[bytes, ModelMetadata]:
     network = network_with(session, session.state.kept)
     validation = session.validation
     temperature = fitted_temperature(torch_logits(network, validation.images), validation.labels)
     graph = exported(network, session.dataset.image_shape)
-    provenance = _provenance(session.plan, "trained", note)
     return described(network, graph, session.dataset, temperature, provenance, trained)
 
 
@@ -59,7 +59,7 @@ def history(session: Session) -> TrainingHistory:
     state = session.state
     return TrainingHistory(
         recipe=written(session.plan.recipe),
-        hardware=hardware(session.group),
+        hardware="; then ".join(session.hardware) or "not stated",
         seconds=round(state.seconds, 2),
         training_images=len(session.training),
         validation_images=len(session.validation),

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from training.datasets import Dataset, Examples, split
+from training.datasets import Dataset, Examples, parts, scalable
 from training.datasets.fingerprint import fingerprint
 from training.datasets.placement import placed
-from training.errors import CheckpointError, InvalidRecipeError, UnfitImagesError, UnfitLabelsError
+from training.errors import CheckpointError, UnfitImagesError, UnfitLabelsError
+from training.hardware import hardware
 from training.learning.events import Epoch, Step
 from training.learning.group import Group
 from training.learning.loop import train
@@ -28,7 +29,10 @@ from training.runs.plan import Plan
 
 @dataclass(frozen=True)
 class Session:
-    """`initial` are the weights before the first step; `state` changes while `events` are consumed."""
+    """`initial` are the weights before the first step; `state` changes while `events` are consumed.
+
+    `hardware` is what it was trained on, one machine after the other; empty where an old checkpoint does not say.
+    """
 
     plan: Plan
     dataset: Dataset
@@ -37,6 +41,7 @@ class Session:
     group: Group
     initial: Weights
     state: State
+    hardware: tuple[str, ...]
 
     def events(self) -> Iterator[Step | Epoch]:
         """The steps and epochs that are left. Raises DivergedError."""
@@ -52,40 +57,37 @@ class Session:
     def saved(self) -> Checkpoint:
         """What goes on from here. With several processes all must call it."""
         state = snapshot(self.state, self.group)
-        return Checkpoint(self.plan, fingerprint(self.dataset), self.group.world, self.initial, state)
+        return Checkpoint(self.plan, fingerprint(self.dataset), self.group.world, self.initial, state, self.hardware)
+
+    def gone_on(self) -> "Session":
+        """The same, with the hardware on which it trains from now on."""
+        return replace(self, hardware=tuple(dict.fromkeys((*self.hardware, hardware(self.group)))))
 
 
 def begun(plan: Plan, dataset: Dataset, group: Group) -> Session:
     """Before its first step. Raises UnfitLabelsError, UnfitImagesError, InvalidRecipeError, UnfitBackboneError."""
-    training, validation = parts(dataset, plan.recipe)
+    _check_labels(dataset)
+    training, validation = parts(dataset, plan.recipe.validation_every)
     network = initial_network(plan, dataset)
     initial = weights_of(network)
     state = started(network, plan.recipe, plan.seed, group)
-    return Session(plan, dataset, training, validation, group, initial, state)
+    return Session(plan, dataset, training, validation, group, initial, state, (hardware(group),))
 
 
 def resumed(folder: Path, found: Checkpoint, dataset: Dataset, group: Group) -> Session:
-    """Where `found`, the checkpoint in `folder`, was taken. Raises CheckpointError for other data or processes."""
+    """Where `found`, the checkpoint in `folder`, was taken; what it began with it brings along.
+
+    Raises CheckpointError for other data or processes.
+    """
     if found.data != fingerprint(dataset):
         raise CheckpointError(folder, "was made with other data", "give the folder of that data: --data")
     if found.processes != group.world:
         remedy = f"start as many: torchrun --nproc-per-node {found.processes}"
         raise CheckpointError(folder, f"was made by {found.processes} processes, these are {group.world}", remedy)
-    session = begun(found.plan, dataset, group)
+    session = begun(replace(found.plan, backbone=None), dataset, group)
     restore(session.state, found.state, group)
     session.initial.update(found.initial)
-    return session
-
-
-def parts(dataset: Dataset, recipe: Recipe) -> tuple[Examples, Examples]:
-    """(what is trained on, what is held out to choose by): the data set's own parts, else the recipe's."""
-    _check_labels(dataset)
-    if dataset.validation is not None:
-        return dataset.training, dataset.validation
-    training, validation = split(dataset.training, recipe.validation_every)
-    if not len(validation):
-        raise InvalidRecipeError("validation_every", recipe.validation_every, "no class has that many images: lower it")
-    return training, validation
+    return replace(session, plan=found.plan, hardware=found.hardware)
 
 
 def initial_network(plan: Plan, dataset: Dataset) -> nn.Module:
@@ -133,4 +135,5 @@ def _check_images(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
             network.eval()(torch.zeros(1, *shape, dtype=torch.uint8))
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        raise UnfitImagesError(recipe.network, NETWORKS[recipe.network].input_shape, shape, reason) from error
+        takes = NETWORKS[recipe.network].input_shape
+        raise UnfitImagesError(recipe.network, takes, shape, reason, scalable=scalable(recipe.dataset)) from error

@@ -1,6 +1,7 @@
 """A version in 8 bits beside the one it was made from: measured, described, and refused where it lost too much."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -10,9 +11,12 @@ from onnx import numpy_helper
 
 from service.engine.model_file import read
 from service.engine.model_metadata import ModelMetadata, Provenance, graph_sha256, stated_sha256, with_metadata
+from tests.training.datasets.written import write_class
 from tests.training.small_runs import Run
+from training.__main__ import main
 from training.datasets import Examples, load, split
 from training.errors import AccuracyLossError, MissingVersionError, UnusableFileError
+from training.files import origin
 from training.files.evaluating import evaluated_file
 from training.files.quantizing import Result, calibration_images, quantize
 from training.graphs.export import Exported
@@ -111,6 +115,15 @@ def test_a_version_or_a_model_that_is_not_there_is_named_with_what_is(made: Resu
         quantize_digits(tmp_path)
 
 
+def test_data_of_other_classes_than_the_files_are_refused(finished: Run, tmp_path: Path) -> None:
+    models = copied(finished, tmp_path)
+    rewritten(models / "digits" / "1" / "model.onnx", class_names=tuple("abcdefghij"))
+    with pytest.raises(
+        UnusableFileError, match="its classes are not those of the data set: 'a' stands where they have"
+    ):
+        quantize_digits(models)
+
+
 def test_a_file_from_elsewhere_is_no_trained_version(finished: Run, tmp_path: Path) -> None:
     models = copied(finished, tmp_path)
     rewritten(models / "digits" / "1" / "model.onnx", provenance=Provenance(stage="foreign").model_dump())
@@ -123,6 +136,31 @@ def test_the_temperature_is_fitted_to_its_own_answers(finished: Run, tmp_path: P
     rewritten(models / "digits" / "1" / "model.onnx", temperature=19.0)
     fitted = finished.metadata[finished.trained].temperature
     assert quantize_digits(models).metadata.temperature == pytest.approx(fitted, rel=0.2)
+
+
+def test_where_the_data_set_holds_images_out_itself_the_temperature_is_fitted_to_these(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against labels that are all wrong the best temperature is the highest; against the training images' it is low."""
+    digits = load("digits", None, (8, 8, 1))
+    wrong = Examples(digits.test.images, (digits.test.labels + 1) % 10)
+    monkeypatch.setattr(origin, "load", lambda *_, **__: replace(digits, validation=wrong))
+    assert quantize_digits(copied(finished, tmp_path)).metadata.temperature > 10
+
+
+def test_pictures_that_cannot_be_read_are_left_out_where_that_is_asked(finished: Run, tmp_path: Path) -> None:
+    models = copied(finished, tmp_path)
+    provenance = Provenance(stage="trained", recipe="folder")
+    rewritten(models / "digits" / "1" / "model.onnx", provenance=provenance.model_dump())
+    for name in "0123456789":
+        write_class(tmp_path / "pictures" / name, 6)
+    (tmp_path / "pictures" / "7" / "broken.png").write_bytes(b"no picture")
+    asked = ["quantize", "digits@1", "--models", str(models), "--data", str(tmp_path / "pictures"), "--max-loss", "100"]
+    assert main(asked) == 2
+    assert main([*asked, "--skip-unreadable"]) == 0
+    found = read(models / "digits" / "2" / "model.onnx").metadata.metrics
+    assert found is not None
+    assert found.images == 10
 
 
 def test_calibration_sees_only_what_the_recipe_trains_on(made: Result, finished: Run) -> None:

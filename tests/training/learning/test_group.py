@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.learning.group import Group
+from training.errors import MissingDeviceError
+from training.learning.group import Group, joined
+from training.runs import checkpoint
 
 ROOT = Path(__file__).parents[3]
 
@@ -39,8 +41,23 @@ def test_two_processes_stopped_and_resumed_are_two_uninterrupted_ones(tmp_path: 
     assert all(torch.equal(whole[name], gone_on[name]) for name in whole)
 
 
+def test_what_one_process_wishes_all_do_at_the_end_of_the_epoch(tmp_path: Path) -> None:
+    launched(tmp_path, "wish", 2)
+    place = checkpoint.read(tmp_path).state["place"]
+    assert (place["epoch"], place["step"]) == (2, 0)
+
+
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_the_parts_of_a_batch_are_the_batch(world: int) -> None:
     batch = torch.arange(10)
     parts = torch.cat([Group(rank, world).part(batch) for rank in range(world)])
     assert sorted(parts.tolist()) == batch.tolist()
+
+
+def test_a_process_for_which_there_is_no_gpu_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "999")
+    with (
+        pytest.raises(MissingDeviceError, match=r"process 999 of this machine has no GPU, PyTorch finds \d+; "),
+        joined("cuda"),
+    ):
+        pass

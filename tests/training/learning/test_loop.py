@@ -12,6 +12,7 @@ from training.evaluation import accuracy, torch_logits
 from training.learning.events import Epoch, Step
 from training.learning.loop import batches_of
 from training.recipes import Recipe
+from training.recipes.recipe import Keep
 from training.runs.session import Session
 
 
@@ -70,9 +71,19 @@ def test_or_of_the_last_epoch_where_the_recipe_says_so(few_digits: Dataset, shor
     assert torch.equal(run.state.network.get_submodule("conv1").get_parameter("weight"), epochs[-1][1])
 
 
-def test_training_stops_once_patience_is_over(few_digits: Dataset, short: Recipe) -> None:
-    run = contrary(session(replace(short, epochs=50, patience=3), few_digits))
-    assert len(kept_weights(run)) == run.state.kept_epoch + 3
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_training_stops_once_patience_is_over_whichever_epoch_is_kept(
+    keep: Keep, few_digits: Dataset, short: Recipe
+) -> None:
+    run = contrary(session(replace(short, epochs=12, patience=3, keep=keep), few_digits))
+    accuracies = [accuracy for accuracy, _ in kept_weights(run)]
+    assert len(accuracies) == accuracies.index(max(accuracies)) + 1 + 3 < 12
+
+
+def test_an_epoch_that_is_only_as_good_uses_patience_up(few_digits: Dataset, short: Recipe) -> None:
+    run = session(replace(short, epochs=12, patience=2, max_learning_rate=1e-8), few_digits)
+    first, *others = [accuracy for accuracy, _ in kept_weights(run)]
+    assert others == [first, first]
 
 
 def test_of_epochs_that_are_equally_good_the_last_is_kept(few_digits: Dataset, short: Recipe) -> None:

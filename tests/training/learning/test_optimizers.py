@@ -90,3 +90,12 @@ def test_every_rate_follows_the_schedule_by_its_own_peak() -> None:
     assert set_rate(found, 0.5) == pytest.approx(RATE / 2)
     assert found[1].param_groups[0]["lr"] == pytest.approx(0.053 * BATCH / 2)
     assert set_rate(found, 1.0) == pytest.approx(RATE)
+
+
+@pytest.mark.parametrize(("choice", "kind"), [("muon", AdamW), ("airbench", SGD)])
+def test_where_every_kernel_is_frozen_there_is_no_muon(choice: Optimizer, kind: type[torch.optim.Optimizer]) -> None:
+    net = network()
+    net.get_parameter("1.weight").requires_grad = False
+    (only,) = optimizers(net, recipe(choice))
+    assert isinstance(only, kind)
+    assert moved(net, only).keys() == {"1.bias", "2.weight", "2.bias", "4.weight"}

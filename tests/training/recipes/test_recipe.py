@@ -39,6 +39,8 @@ def test_settings_replace_numbers_and_leave_the_rest() -> None:
         ("epochs=many", "setting 'epochs'='many' cannot be used; epochs is a number of type int"),
         ("epochs=2.5", "setting 'epochs'='2.5' cannot be used; epochs is a number of type int"),
         ("epochs=0", "setting 'epochs'=0 cannot be used; give a number from 1 to 10000"),
+        (f"epochs={10**400}", f"setting 'epochs'={10**62}… cannot be used; give a number from 1 to 10000"),
+        ("max_learning_rate=inf", "setting 'max_learning_rate'=inf cannot be used; give a number from 1e-08 to 1e+08"),
         ("epochs", "setting 'epochs'='' cannot be used; epochs is a number of type int"),
         ("mirror=both", "setting 'mirror'='both' cannot be used; give one of none, random, alternating"),
         ("bfloat16=yes", "setting 'bfloat16'='yes' cannot be used; give true or false"),

@@ -135,6 +135,15 @@ def test_a_history_gives_curves_time_hardware_and_every_setting(digits: Path) ->
     assert "momentum" not in taken.text
 
 
+def test_only_where_the_file_has_a_history_is_it_known_what_the_temperature_was_fitted_on(
+    digits: Path, plain: str
+) -> None:
+    sentence = "The temperature was fitted on held-out training images, never on these."
+    assert sentence not in plain
+    changed(digits, lambda found: found.model_copy(update={"training_history": history()}))
+    assert sentence in written(digits)
+
+
 def test_changed_settings_are_marked(digits: Path) -> None:
     provenance = read(digits).metadata.provenance.model_copy(update={"settings": ("weight_decay=0.5",)})
     changed(digits, lambda found: found.model_copy(update={"provenance": provenance}))
@@ -189,7 +198,7 @@ def test_the_files_checksums_stand_in_it(plain: str) -> None:
 def test_classes_that_are_not_the_data_sets_are_refused_and_nothing_is_written(digits: Path) -> None:
     names = ("zero", *"123456789")
     changed(digits, lambda found: found.model_copy(update={"class_names": names}))
-    with pytest.raises(UnusableFileError, match="its classes are not those of the data set; give the data it was"):
+    with pytest.raises(UnusableFileError, match=r"its classes are not those of the data set: .*; give the data it was"):
         written(digits)
     assert not digits.with_name("report.html").exists()
 

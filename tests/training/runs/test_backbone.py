@@ -1,8 +1,10 @@
 """What a network learnt goes on in another: copied where it fits, and left as it was where it is frozen."""
 
+import shutil
 from collections import OrderedDict
 from copy import deepcopy
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,11 @@ from training.files.weights import load_weights
 from training.learning.group import Group
 from training.networks import NETWORKS
 from training.recipes import Recipe
+from training.runs import checkpoint
 from training.runs.backbone import backbone_weights, freeze, head, with_backbone
 from training.runs.plan import Plan
 from training.runs.publication import published
-from training.runs.session import begun, write_checkpoint
+from training.runs.session import begun, resumed, write_checkpoint
 
 
 def five_to_nine(dataset: Dataset) -> Dataset:
@@ -66,6 +69,25 @@ def test_a_backbone_that_is_not_frozen_goes_on_learning(finished: Run, few_digit
     before = load_weights(finished.trained)
     assert torch.equal(run.initial["conv1.weight"], before["conv1.weight"])
     assert not torch.equal(run.state.kept["conv1.weight"], before["conv1.weight"])
+
+
+def test_a_stopped_run_goes_on_without_the_file_that_it_began_with(
+    finished: Run, few_digits: Dataset, short: Recipe, tmp_path: Path
+) -> None:
+    backbone = tmp_path / "backbone.onnx"
+    shutil.copy(finished.trained, backbone)
+    dataset = five_to_nine(few_digits)
+    run = begun(finetuning(short, backbone, tmp_path), dataset, Group())
+    unwatched(islice(run.events(), 4))
+    write_checkpoint(tmp_path, run)
+    unwatched(run.events())
+    backbone.unlink()
+    again = resumed(tmp_path, checkpoint.read(tmp_path), dataset, Group())
+    unwatched(again.events())
+    assert again.initial.keys() == run.initial.keys()
+    for found, whole in ((again.initial, run.initial), (again.state.kept, run.state.kept)):
+        assert all(torch.equal(found[name], whole[name]) for name in whole)
+    assert {said.provenance.note for said in published(again).values()} == {"fine-tuned from backbone.onnx"}
 
 
 def test_pixels_are_normalised_as_the_backbone_saw_them(finished: Run, few_digits: Dataset, short: Recipe) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from service.engine.model_file import read
 from training.__main__ import main
+from training.datasets import load
 from training.errors import UnfitWeightsError
 from training.files.evaluating import evaluated_file
 from training.networks import NETWORKS
@@ -92,6 +93,7 @@ def test_the_command_publishes_version_1_with_them_measured_and_said(
     assert found.metrics == evaluated_file(file, None)
     assert (found.provenance.note or "").startswith("weights from mine.pt (sha256 ")
     assert found.training_history is None
+    assert found.provenance.seed is None
     exported = backbone_weights(file)
     assert all(torch.equal(exported[name], theirs[name]) for name in theirs)
     assert main(arguments) == 2
@@ -113,3 +115,14 @@ def test_a_file_without_a_recipe_asks_for_one(tmp_path: Path, capsys: pytest.Cap
 
 def test_the_network_of_the_digits_is_the_recipes() -> None:
     assert digits_cnn().state_dict().keys() == NETWORKS["digits_cnn"].published().state_dict().keys()
+
+
+def test_the_documents_script_trains_on_no_image_that_the_export_is_measured_on() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "train-your-own.md").read_text()
+    data = text[text.index("from collections import OrderedDict") : text.index("network = nn.Sequential(")]
+    told: dict[str, Tensor] = {}
+    exec(data, told)  # noqa: S102 - our own
+    expected = load("digits", None, (8, 8, 1)).training
+    grey = expected.images[..., 0].float()
+    assert torch.equal(told["labels"], expected.labels)
+    torch.testing.assert_close(told["pixels"][:, 0], (grey - grey.mean()) / grey.std(), rtol=0, atol=0.01)

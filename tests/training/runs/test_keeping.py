@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.small_runs import session
+from tests.training.small_runs import session, unwatched
 from training.datasets import Dataset
 from training.errors import StoppedError
 from training.learning.events import Epoch
@@ -42,6 +42,14 @@ def test_a_wish_is_granted_after_the_step_it_came_in(short: Recipe, few_digits: 
     )
     place = checkpoint.read(tmp_path).state["place"]
     assert (place["epoch"], place["step"]) == (2, 1)
+
+
+def test_in_the_first_epoch_there_is_nothing_to_export_yet(short: Recipe, few_digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError) as caught:
+        unwatched(kept(session(short, few_digits), tmp_path, lambda: True))
+    assert str(caught.value) == (
+        f"stopped in epoch 1 after step 1; nothing is lost; go on: python -m training resume {tmp_path}"
+    )
 
 
 def test_a_long_epoch_leaves_checkpoints_in_its_middle(

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from tests.training.small_runs import planned, session, trained, unwatched
 from training.datasets import Dataset, Examples
 from training.errors import CheckpointError, InvalidRecipeError, UnfitImagesError, UnfitLabelsError
+from training.hardware import hardware
 from training.learning.group import Group
 from training.networks import NETWORKS, Architecture
 from training.recipes import Recipe
 from training.runs import checkpoint
+from training.runs.publication import history
 from training.runs.session import begun, initial_network, resumed, write_checkpoint
 
 
@@ -83,6 +85,28 @@ def test_figures_and_time_go_on_too(short: Recipe, few_digits: Dataset, tmp_path
     assert [r.model_dump(exclude=timeless) for r in run.state.records] == [
         r.model_dump(exclude=timeless) for r in whole.state.records
     ]
+
+
+def test_the_hardware_is_what_it_was_trained_on(short: Recipe, few_digits: Dataset, tmp_path: Path) -> None:
+    run = replace(session(short, few_digits), hardware=("8 x Abacus",))
+    unwatched(islice(run.events(), 6))
+    write_checkpoint(tmp_path, run)
+    found = resumed(tmp_path, checkpoint.read(tmp_path), few_digits, Group())
+    here = hardware(Group())
+    assert history(found).hardware == "8 x Abacus"
+    assert history(found.gone_on()).hardware == f"8 x Abacus; then {here}"
+    assert history(found.gone_on().gone_on()).hardware == f"8 x Abacus; then {here}"
+
+
+def test_a_checkpoint_from_before_hardware_was_kept_says_that_it_is_not_known(
+    short: Recipe, few_digits: Dataset, tmp_path: Path
+) -> None:
+    stopped_after(6, short, few_digits, tmp_path)
+    content = torch.load(tmp_path / checkpoint.FILE, weights_only=True)
+    del content["hardware"]
+    torch.save(content, tmp_path / checkpoint.FILE)
+    found = resumed(tmp_path, checkpoint.read(tmp_path), few_digits, Group())
+    assert history(found).hardware == "not stated"
 
 
 def test_other_data_are_refused(short: Recipe, few_digits: Dataset, tmp_path: Path) -> None:
