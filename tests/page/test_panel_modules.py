@@ -2,13 +2,21 @@
 
 import base64
 import io
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from service.engine.model_metadata import Provenance
+from service.engine.registry import State
 from service.images import colours
+from service.images.preprocessing import Preprocessing
+from service.inspection.comparing.compare import CompareQuery
+from service.inspection.evidence.attribution import Method
+from service.inspection.evidence.score import Quantity
+from service.inspection.graph.layers import Stage
+from service.inspection.maps.map_query import FeatureMapsQuery
 from service.inspection.shapes.arithmetic import Window
 from service.inspection.values.units.windows import reads
 from tests.page.conftest import call
@@ -156,3 +164,62 @@ def test_of_many_questions_at_once_only_the_first_and_the_newest_are_asked(bare:
         " ask(1); ask(2); await ask(3); return asked })()",
     )
     assert asked == [1, 3]
+def told(kind: object, *silent: str) -> list[str]:
+    return [word for word in get_args(kind) if word not in silent]
+
+
+def shifted_version(height: int, width: int) -> dict[str, Any]:
+    other = {"version": 0, "preprocessing": {"height": 99, "width": 99}}
+    return {
+        "model": {"versions": [other, {"version": 1, "preprocessing": {"height": height, "width": width}}]},
+        "table": {"version": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "dx", "dy"), [(8, 8, 7, 7), (28, 8, 7, 16), (224, 224, 16, 16), (1, 1, 0, 0)]
+)
+def test_a_picture_is_moved_within_itself(bare: Page, height: int, width: int, dx: int, dy: int) -> None:
+    assert call(bare, "panels/shift-steps", "m.reachOf(a)", shifted_version(height, width)) == {"dx": dx, "dy": dy}
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "step"),
+    [
+        (None, None, {"dx": 2, "dy": 0}),
+        (0, 0, {"dx": 0, "dy": 0}),
+        (None, 3, {"dx": 0, "dy": 3}),
+        (40, -40, {"dx": 7, "dy": -5}),
+    ],
+    ids=["none named", "not moved", "downwards alone", "further than it is large"],
+)
+def test_the_step_is_the_one_that_the_url_names(
+    bare: Page, dx: int | None, dy: int | None, step: dict[str, int]
+) -> None:
+    asked = [{"dx": dx, "dy": dy}, {"dx": 7, "dy": 5}]
+    assert call(bare, "panels/shift-steps", "m.startingStep(...a)", asked) == step
+
+
+@pytest.mark.parametrize(
+    ("moved", "pooled", "words"),
+    [
+        (0.5, 0.25, "panel.shift.pooled"),
+        (0.5, 0.75, "panel.shift.pooled.more"),
+        (0.5, 0, "panel.shift.pooled.none"),
+        (0, 0, None),
+        (0.5, None, None),
+    ],
+    ids=["less", "more", "unchanged", "not moved", "all zeros before"],
+)
+def test_a_pooling_is_set_against_the_input_where_both_have_changed(
+    bare: Page, moved: float, pooled: float | None, words: str | None
+) -> None:
+    shift = {
+        "layers": [{"id": "pool1", "kind": "max_pool", "changes": [{"relative": pooled}]}],
+        "shifts": [{"input": {"relative": moved}, "answer": None}],
+        "original": None,
+    }
+    lines = call(bare, "panels/shift", "m.inWords({ t: (key) => key }, a).map(({ textContent }) => textContent)", shift)
+    assert lines == ["panel.shift.input", *([words] if words else [])]
+
+

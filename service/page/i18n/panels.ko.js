@@ -150,6 +150,7 @@ export const panels = {
   'panel.shift.input': '픽셀끼리 견주면 입력은 그 길이의 {change}만큼 바뀌었습니다.',
   'panel.shift.pooled': '마지막 풀링 {layer}은(는) {change} 바뀌었습니다. 입력의 {times}분의 1입니다.',
   'panel.shift.pooled.more': '마지막 풀링 {layer}은(는) {change} 바뀌었습니다. 입력보다 큽니다.',
+  'panel.shift.pooled.none': '마지막 풀링 {layer}은(는) 바뀌지 않았습니다.',
   'panel.shift.same': '답은 그대로 {was}입니다. 전에는 {before}, 지금은 {after}.',
   'panel.shift.other': '답이 {was} ({before})에서 {is}(으)로 바뀌었습니다. {was}의 확률은 {after}입니다.',
   'panel.shift.layers': '층마다 바뀐 정도',
@@ -165,7 +166,7 @@ export const panels = {
   'panel.shift.cosine': '제자리 코사인',
   'panel.shift.between': '칸과 칸 사이',
   'panel.shift.curve': '점점 더 멀리',
-  'panel.shift.curve.words': '오른쪽으로 1~16 픽셀 옮길 때 입력, 풀링, 마지막 층의 변화.',
+  'panel.shift.curve.words': '오른쪽으로 1~{furthest} 픽셀 옮길 때 입력, 풀링, 마지막 층의 변화.',
   'panel.shift.curve.across': '오른쪽으로 옮긴 픽셀',
   'panel.shift.kept': '{of}가지 이동 가운데 {kept}가지에서 답이 그대로입니다.',
 
