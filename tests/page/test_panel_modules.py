@@ -166,6 +166,18 @@ def test_of_many_questions_at_once_only_the_first_and_the_newest_are_asked(bare:
     assert asked == [1, 3]
 def told(kind: object, *silent: str) -> list[str]:
     return [word for word in get_args(kind) if word not in silent]
+@pytest.mark.parametrize(
+    ("shape", "maps"),
+    [([1, 5, 3, 4], (5, 3, 4)), ([1, 10], (10, 1, 1)), ([1, 256, 3], (1, 256, 3)), ([2], (1, 1, 1))],
+    ids=["maps", "units", "tokens are one map", "a number for each image"],
+)
+def test_an_array_is_as_many_maps_as_the_service_shows_of_it(
+    bare: Page, shape: list[int], maps: tuple[int, int, int]
+) -> None:
+    found = call(bare, "maps", "m.toMaps({ shape: a, data: new Float32Array() })", shape)
+    assert (found["count"], found["height"], found["width"]) == maps
+
+
 
 
 def shifted_version(height: int, width: int) -> dict[str, Any]:
@@ -223,3 +235,30 @@ def test_a_pooling_is_set_against_the_input_where_both_have_changed(
     assert lines == ["panel.shift.input", *([words] if words else [])]
 
 
+def test_a_refusal_without_words_says_its_status(bare: Page) -> None:
+    said = call(
+        bare,
+        "client",
+        "await (globalThis.fetch = async () => new Response('', { status: 502 }),"
+        " m.json('v1/models').catch(({ message }) => message))",
+    )
+    assert said == "HTTP 502"
+
+
+def test_a_second_finger_does_not_end_the_line_of_the_first(bare: Page) -> None:
+    strokes = call(
+        bare,
+        "drawing",
+        """(() => {
+          const drawing = { strokes: [], chalk: false }
+          const paper = m.drawingPaper({ drawing, digitSide: null, onStroke() {}, onEnd() {} })
+          const canvas = paper.element.querySelector('canvas')
+          canvas.setPointerCapture = () => {}
+          const finger = (type, pointerId) => canvas.dispatchEvent(
+            new PointerEvent(type, { pointerId, isPrimary: pointerId === 1, buttons: 1 }))
+          for (const [type, id] of a) finger(type, id)
+          return drawing.strokes.map(({ points }) => points.length)
+        })()""",
+        [["pointerdown", 1], ["pointerdown", 2], ["pointerup", 2], ["pointermove", 1], ["pointerup", 1]],
+    )
+    assert strokes == [2]
