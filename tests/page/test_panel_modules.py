@@ -167,6 +167,27 @@ def test_of_many_questions_at_once_only_the_first_and_the_newest_are_asked(bare:
 def told(kind: object, *silent: str) -> list[str]:
     return [word for word in get_args(kind) if word not in silent]
 @pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ("stage", told(Provenance.model_fields["stage"].annotation)),
+        ("received", told(Preprocessing.model_fields["color"].annotation)),
+        ("models", told(State, "ready")),
+        ("strip", told(Stage, "network")),
+        ("panel.activation.method", told(Method)),
+        ("panel.activation", told(Quantity)),
+        ("panel.scale", told(FeatureMapsQuery.model_fields["scale"].annotation)),
+        ("panel.compare.scale", told(CompareQuery.model_fields["scale"].annotation)),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_word_that_the_service_may_say_has_a_text(
+    bare: Page, group: str, words: list[str], language: str
+) -> None:
+    texts = call(bare, f"i18n/{language}", f"m.{language}")
+    assert [word for word in words if not texts.get(f"{group}.{word}")] == []
+
+
+@pytest.mark.parametrize(
     ("shape", "maps"),
     [([1, 5, 3, 4], (5, 3, 4)), ([1, 10], (10, 1, 1)), ([1, 256, 3], (1, 256, 3)), ([2], (1, 1, 1))],
     ids=["maps", "units", "tokens are one map", "a number for each image"],
