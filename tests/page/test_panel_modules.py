@@ -256,6 +256,22 @@ def test_a_pooling_is_set_against_the_input_where_both_have_changed(
     assert lines == ["panel.shift.input", *([words] if words else [])]
 
 
+# --- what stands under a picture
+
+
+@pytest.mark.parametrize(
+    ("method", "low", "words"),
+    [
+        ("grad-cam", 0, "panel.activation.legend"),
+        ("occlusion", 0, "panel.activation.legend"),
+        ("occlusion", -2, "panel.activation.legend.signed"),
+        ("eigen", -2, "panel.activation.legend.eigen"),
+    ],
+)
+def test_the_words_under_evidence_are_those_of_its_colours(bare: Page, method: str, low: float, words: str) -> None:
+    assert call(bare, "panels/activation", "m.legendOf(...a)", [method, {"low": low, "high": 2}]) == words
+
+
 def test_a_refusal_without_words_says_its_status(bare: Page) -> None:
     said = call(
         bare,

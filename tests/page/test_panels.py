@@ -392,6 +392,13 @@ def test_the_evidence_lies_where_the_layer_looked_under_a_slider_of_opacity(open
     assert laid["width"] == pytest.approx(7 * jump * pixel, abs=0.5)
     opened.panel.get_by_role("slider", name="Opacity").fill("20")
     expect(evidence).to_have_css("opacity", "0.2")
+def test_the_evidence_lies_within_a_narrow_phone(opened: Opened) -> None:
+    opened.page.set_viewport_size({"width": 320, "height": 640})
+    opened.show("panel=activation")
+    shown, whole = opened.panel.locator(".overlaid").evaluate(
+        "({ clientWidth, scrollWidth }) => [clientWidth, scrollWidth]"
+    )
+    assert whole == shown
 
 
 def test_another_class_has_other_evidence_and_the_url_says_which(opened: Opened) -> None:

@@ -191,6 +191,9 @@ export const panels = {
   'panel.activation.cells': 'cell by cell',
   'panel.activation.smooth': 'smoothly',
   'panel.activation.legend': 'Evidence for the class; the bright end speaks for it most.',
+  'panel.activation.legend.signed': 'Evidence for the class: red speaks for it, blue against it, white for neither.',
+  'panel.activation.legend.eigen':
+    'What the channels show together, which is evidence for no class: white is their mean, red and blue its two sides.',
   'panel.activation.for': 'For {label} ({probability}; {quantity} {score}), which is not the answer.',
   'panel.activation.for.predicted': 'For {label}, the answer ({probability}; {quantity} {score}).',
   'panel.activation.logit': 'logit',

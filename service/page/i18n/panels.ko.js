@@ -188,6 +188,9 @@ export const panels = {
   'panel.activation.cells': '칸마다',
   'panel.activation.smooth': '부드럽게',
   'panel.activation.legend': '클래스의 근거. 밝을수록 강하게 뒷받침합니다.',
+  'panel.activation.legend.signed': '클래스의 근거. 빨강은 뒷받침하고 파랑은 반대하며 흰색은 어느 쪽도 아닙니다.',
+  'panel.activation.legend.eigen':
+    '채널들이 함께 보여 주는 것으로, 어느 클래스의 근거도 아닙니다. 흰색은 평균, 빨강과 파랑은 그 양쪽입니다.',
   'panel.activation.for': '{label}의 근거 ({probability}, {quantity} {score}). 신경망의 답은 아닙니다.',
   'panel.activation.for.predicted': '신경망의 답 {label}의 근거 ({probability}, {quantity} {score}).',
   'panel.activation.logit': '로짓',
