@@ -23,7 +23,7 @@ let own = null
  */
 export function inputRow(model, onPicture) {
   const path = client.modelPath(current())
-  const bars = classBars({ path, classes: model.classes.length, onClass: (klass) => go({ panel: 'activation', klass }) })
+  const bars = classBars({ path, classes: model.classes?.length ?? 0, onClass: (klass) => go({ panel: 'activation', klass }) })
   const paper = drawingPaper({ drawing, digitSide: digitSide(model), onStroke, onEnd })
   const received = el('div', { class: 'received-picture' }, el('p', { class: 'hint' }, t('received.none')))
 
@@ -93,7 +93,7 @@ followDropAndPaste((picture) => accepted(picture))
  * @param {Model} model
  */
 function digitSide({ classes, versions }) {
-  const digits = classes.length === 10 && classes.every((name, index) => name === String(index))
+  const digits = classes?.length === 10 && classes.every((name, index) => name === String(index))
   const preprocessing = versions.find((version) => version.preprocessing)?.preprocessing
   return digits && preprocessing ? preprocessing.height : null
 }

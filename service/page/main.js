@@ -47,6 +47,7 @@ async function showModel() {
     showHeader(need(header), names, null)
     const model = await client.json(`v1/models/${encodeURIComponent(current().model)}`, { signal })
     showHeader(need(header), names, model)
+    requireReady(model, current().version)
     const row = inputRow(model, showPicture)
     need(input).replaceChildren(...row.element)
     shown = { model, row }
@@ -84,6 +85,18 @@ async function readyModels(signal) {
   /** @type {{models: {name: string, state: string}[]}} */
   const { models } = await client.json('v1/models', { signal })
   return models.filter(({ state }) => state === 'ready').map(({ name }) => name)
+}
+
+/**
+ * What is said instead of a version that cannot answer.
+ * @param {Model} model
+ * @param {number|null} asked
+ */
+function requireReady({ name, versions }, asked) {
+  const found = versions.find(({ version, default: answers }) => (asked === null ? answers : version === asked))
+  if (!found || found.state === 'ready') return
+  const { version, state, reason } = found
+  throw new Error(t(`models.${state}`, { name, version }) + (reason ? ` ${reason}` : ''))
 }
 
 /** Another picture for the same model. */
