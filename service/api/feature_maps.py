@@ -40,7 +40,8 @@ async def maps_of_layers(
 
     A single bad image is an error; among many, each has its own result or its own error in JSON. A picture of one layer
     and image shows all its channels; of several, a row of channels for each. `X-Legend` says how to read it, and
-    `Server-Timing` how long decoding, inference and packing took, in milliseconds.
+    `Server-Timing` how long decoding, inference and packing took, in milliseconds. Numbers have their channels before
+    height and width, also where the file has them last; `statistics.shape` is the file's.
     """
     sent = await uploads(request, services.settings.max_images)
     reply = await services.ask(

@@ -15,10 +15,10 @@
  *   preprocessing: {height: number, width: number, color: string}|null,
  *   metrics: {dataset: string, images: number, accuracy: number}|null,
  *   provenance: {stage: string}|null, assumed: string[]}} ModelVersion
- * @typedef {{name: string, classes: string[], versions: ModelVersion[]}} Model
+ * @typedef {{name: string, classes: string[]|null, versions: ModelVersion[]}} Model
  * @typedef {{label: string, index: number, probability: number, logit: number|null}} Prediction
  * @typedef {{shape: number[], min: number|null, mean: number|null, max: number|null, std: number|null,
- *   zeros: number|null, dead_channels: number[], histogram: {counts: number[], edges: number[]}|null}} LayerStatistics
+ *   zeros: number|null, dead_channels: number[]|null, histogram: {counts: number[], edges: number[]}|null}} LayerStatistics
  * @typedef {{channel: number, min: number|null, mean: number|null, max: number|null,
  *   zeros: number|null}} ChannelStatistics
  * @typedef {{top: number, left: number, bottom: number, right: number}} Box ends included

@@ -36,6 +36,8 @@ let pictureUrl = null
 /** Another model, version or language: everything is made anew. */
 async function showModel() {
   const signal = modelSignal()
+  pictureSignal()
+  panelSignal()
   shown = table = null
   document.documentElement.lang = current().language
   need(links).setAttribute('aria-label', t('panels.label'))
@@ -47,6 +49,7 @@ async function showModel() {
     showHeader(need(header), names, null)
     const model = await client.json(`v1/models/${encodeURIComponent(current().model)}`, { signal })
     showHeader(need(header), names, model)
+    requireReady(model, current().version)
     const row = inputRow(model, showPicture)
     need(input).replaceChildren(...row.element)
     shown = { model, row }
@@ -86,16 +89,29 @@ async function readyModels(signal) {
   return models.filter(({ state }) => state === 'ready').map(({ name }) => name)
 }
 
+/**
+ * What is said instead of a version that cannot answer.
+ * @param {Model} model
+ * @param {number|null} asked
+ */
+function requireReady({ name, versions }, asked) {
+  const found = versions.find(({ version, default: answers }) => (asked === null ? answers : version === asked))
+  if (!found || found.state === 'ready') return
+  const { version, state, reason } = found
+  throw new Error(t(`models.${state}`, { name, version }) + (reason ? ` ${reason}` : ''))
+}
+
 /** Another picture for the same model. */
 async function showPicture() {
   if (!shown) return
+  const { row } = shown
   const signal = pictureSignal()
-  const chosen = await shown.row.picture()
+  const chosen = await row.picture(signal)
   if (signal.aborted) return
   picture = chosen
   if (pictureUrl) URL.revokeObjectURL(pictureUrl)
   pictureUrl = picture && URL.createObjectURL(picture)
-  shown.row.show(picture, signal)
+  row.show(picture, signal)
   await showLayers(signal)
 }
 

@@ -10,11 +10,12 @@ import { channelRange, extremes, layerRange, symmetric } from './colours.js'
  */
 
 /**
- * @param {NDArray} array of one image: [1, channels, height, width], or [1, units]
+ * @param {NDArray} array of one image: [1, channels, height, width], [1, units], or [1, rows, columns] of tokens, which
+ *   are one map as in the service's pictures
  * @returns {Maps}
  */
 export function toMaps({ shape, data }) {
-  const [, count = 1, height = 1, width = 1] = shape.length > 3 ? shape : [1, shape[1], 1, shape[2]]
+  const [, count = 1, height = 1, width = 1] = shape.length === 3 ? [1, 1, ...shape.slice(1)] : shape
   return { count, height, width, values: data }
 }
 

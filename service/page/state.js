@@ -8,7 +8,7 @@
  * @typedef {typeof METHODS[number]} Method
  * @typedef {'strip'|'layer'|'channel'|'compare'|'shift'|'activation'|'depth'} Panel
  * @typedef {{model: string, version: number|null, picture: string|null, panel: Panel, layer: string|null,
- *   channel: number|null, y: number|null, x: number|null, other: string|null, dx: number, dy: number,
+ *   channel: number|null, y: number|null, x: number|null, other: string|null, dx: number|null, dy: number|null,
  *   klass: number|null, method: Method, target: string|null, scale: 'layer'|'channel'|'shared', language: 'en'|'ko'}} State
  *   `target` is the layer whose evidence is shown, null the best one; `picture` is `sample:NAME`, `drawing`, `own`, or null where there is none yet; `version` null is the default one.
  */
@@ -35,8 +35,8 @@ export function parse(hash) {
     y: natural(words.get('y')),
     x: natural(words.get('x')),
     other: words.get('other'),
-    dx: integer(words.get('dx')) ?? 0,
-    dy: integer(words.get('dy')) ?? 0,
+    dx: integer(words.get('dx')),
+    dy: integer(words.get('dy')),
     klass: natural(words.get('klass')),
     method: oneOf(METHODS, words.get('method')) ?? 'auto',
     target: words.get('target'),

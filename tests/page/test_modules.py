@@ -24,6 +24,7 @@ def chain(*names: str) -> list[Row]:
         "#model=mnist",
         "#model=mnist&version=0&picture=sample:seven&panel=channel&layer=layer1.0.conv1&channel=3&y=10&x=12&scale=channel",
         "#model=mnist&panel=shift&dx=-4&dy=2&language=ko",
+        "#model=mnist&panel=shift&dx=0&dy=0",
         "#model=a+b&panel=activation&klass=7&method=grad-cam&target=conv2",
     ],
 )

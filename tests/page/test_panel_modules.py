@@ -2,13 +2,21 @@
 
 import base64
 import io
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from service.engine.model_metadata import Provenance
+from service.engine.registry import State
 from service.images import colours
+from service.images.preprocessing import Preprocessing
+from service.inspection.comparing.compare import CompareQuery
+from service.inspection.evidence.attribution import Method
+from service.inspection.evidence.score import Quantity
+from service.inspection.graph.layers import Stage
+from service.inspection.maps.map_query import FeatureMapsQuery
 from service.inspection.shapes.arithmetic import Window
 from service.inspection.values.units.windows import reads
 from tests.page.conftest import call
@@ -156,3 +164,149 @@ def test_of_many_questions_at_once_only_the_first_and_the_newest_are_asked(bare:
         " ask(1); ask(2); await ask(3); return asked })()",
     )
     assert asked == [1, 3]
+
+
+def told(kind: object, *silent: str) -> list[str]:
+    return [word for word in get_args(kind) if word not in silent]
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ("stage", told(Provenance.model_fields["stage"].annotation)),
+        ("received", told(Preprocessing.model_fields["color"].annotation)),
+        ("models", told(State, "ready")),
+        ("strip", told(Stage, "network")),
+        ("panel.activation.method", told(Method)),
+        ("panel.activation", told(Quantity)),
+        ("panel.scale", told(FeatureMapsQuery.model_fields["scale"].annotation)),
+        ("panel.compare.scale", told(CompareQuery.model_fields["scale"].annotation)),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_word_that_the_service_may_say_has_a_text(
+    bare: Page, group: str, words: list[str], language: str
+) -> None:
+    texts = call(bare, f"i18n/{language}", f"m.{language}")
+    assert [word for word in words if not texts.get(f"{group}.{word}")] == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "maps"),
+    [([1, 5, 3, 4], (5, 3, 4)), ([1, 10], (10, 1, 1)), ([1, 256, 3], (1, 256, 3)), ([2], (1, 1, 1))],
+    ids=["maps", "units", "tokens are one map", "a number for each image"],
+)
+def test_an_array_is_as_many_maps_as_the_service_shows_of_it(
+    bare: Page, shape: list[int], maps: tuple[int, int, int]
+) -> None:
+    found = call(bare, "maps", "m.toMaps({ shape: a, data: new Float32Array() })", shape)
+    assert (found["count"], found["height"], found["width"]) == maps
+
+
+# --- how far a picture is moved, and what is said of it
+
+
+def shifted_version(height: int, width: int) -> dict[str, Any]:
+    other = {"version": 0, "preprocessing": {"height": 99, "width": 99}}
+    return {
+        "model": {"versions": [other, {"version": 1, "preprocessing": {"height": height, "width": width}}]},
+        "table": {"version": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "dx", "dy"), [(8, 8, 7, 7), (28, 8, 7, 16), (224, 224, 16, 16), (1, 1, 0, 0)]
+)
+def test_a_picture_is_moved_within_itself(bare: Page, height: int, width: int, dx: int, dy: int) -> None:
+    assert call(bare, "panels/shift-steps", "m.reachOf(a)", shifted_version(height, width)) == {"dx": dx, "dy": dy}
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "step"),
+    [
+        (None, None, {"dx": 2, "dy": 0}),
+        (0, 0, {"dx": 0, "dy": 0}),
+        (None, 3, {"dx": 0, "dy": 3}),
+        (40, -40, {"dx": 7, "dy": -5}),
+    ],
+    ids=["none named", "not moved", "downwards alone", "further than it is large"],
+)
+def test_the_step_is_the_one_that_the_url_names(
+    bare: Page, dx: int | None, dy: int | None, step: dict[str, int]
+) -> None:
+    asked = [{"dx": dx, "dy": dy}, {"dx": 7, "dy": 5}]
+    assert call(bare, "panels/shift-steps", "m.startingStep(...a)", asked) == step
+
+
+@pytest.mark.parametrize(
+    ("moved", "pooled", "words"),
+    [
+        (0.5, 0.25, "panel.shift.pooled"),
+        (0.5, 0.75, "panel.shift.pooled.more"),
+        (0.5, 0, "panel.shift.pooled.none"),
+        (0, 0, None),
+        (0.5, None, None),
+    ],
+    ids=["less", "more", "unchanged", "not moved", "all zeros before"],
+)
+def test_a_pooling_is_set_against_the_input_where_both_have_changed(
+    bare: Page, moved: float, pooled: float | None, words: str | None
+) -> None:
+    shift = {
+        "layers": [{"id": "pool1", "kind": "max_pool", "changes": [{"relative": pooled}]}],
+        "shifts": [{"input": {"relative": moved}, "answer": None}],
+        "original": None,
+    }
+    lines = call(bare, "panels/shift", "m.inWords({ t: (key) => key }, a).map(({ textContent }) => textContent)", shift)
+    assert lines == ["panel.shift.input", *([words] if words else [])]
+
+
+# --- what stands under a picture
+
+
+@pytest.mark.parametrize(
+    ("method", "low", "words"),
+    [
+        ("grad-cam", 0, "panel.activation.legend"),
+        ("occlusion", 0, "panel.activation.legend"),
+        ("occlusion", -2, "panel.activation.legend.signed"),
+        ("eigen", -2, "panel.activation.legend.eigen"),
+    ],
+)
+def test_the_words_under_evidence_are_those_of_its_colours(bare: Page, method: str, low: float, words: str) -> None:
+    assert call(bare, "panels/activation", "m.legendOf(...a)", [method, {"low": low, "high": 2}]) == words
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(2048, (3, 3)), (16, (5, 5)), (7, (1,))])
+def test_the_channels_that_are_not_listed_are_counted_too(bare: Page, channels: int, kernel: tuple[int, ...]) -> None:
+    work = {"products_count": channels * int(np.prod(kernel)), "reads": [[None, *range(size - 1)] for size in kernel]}
+    assert call(bare, "panels/unit-work", "m.channelsRead(a)", work) == channels
+
+
+def test_a_refusal_without_words_says_its_status(bare: Page) -> None:
+    said = call(
+        bare,
+        "client",
+        "await (globalThis.fetch = async () => new Response('', { status: 502 }),"
+        " m.json('v1/models').catch(({ message }) => message))",
+    )
+    assert said == "HTTP 502"
+
+
+def test_a_second_finger_does_not_end_the_line_of_the_first(bare: Page) -> None:
+    strokes = call(
+        bare,
+        "drawing",
+        """(() => {
+          const drawing = { strokes: [], chalk: false }
+          const paper = m.drawingPaper({ drawing, digitSide: null, onStroke() {}, onEnd() {} })
+          const canvas = paper.element.querySelector('canvas')
+          canvas.setPointerCapture = () => {}
+          const finger = (type, pointerId) => canvas.dispatchEvent(
+            new PointerEvent(type, { pointerId, isPrimary: pointerId === 1, buttons: 1 }))
+          for (const [type, id] of a) finger(type, id)
+          return drawing.strokes.map(({ points }) => points.length)
+        })()""",
+        [["pointerdown", 1], ["pointerdown", 2], ["pointerup", 2], ["pointermove", 1], ["pointerup", 1]],
+    )
+    assert strokes == [2]

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +18,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Error as PlaywrightError
 
-from tests.page.conftest import SAMPLES
+from tests.page.conftest import SAMPLES, hold
 from tests.page.test_accessibility import serious_faults
 
 MNIST = "v1/models/mnist"
@@ -132,6 +134,7 @@ def test_another_input_channel_can_be_looked_at(opened: Opened) -> None:
     (wanted,) = [each["sum"] for each in sums if each["channel"] == 14]
     assert opened.data(".channel-sum data") == pytest.approx(wanted, rel=1e-9)
     expect(opened.panel.get_by_text("Input: pool1, channel 14")).to_be_visible()
+    expect(opened.panel.get_by_role("button", name="input 14", exact=True)).to_be_focused()
 
 
 def test_the_arrow_keys_choose_a_value_and_the_url_says_which(opened: Opened) -> None:
@@ -206,6 +209,30 @@ def test_every_kind_of_layer_is_re_derived(opened: Opened, layer: str, where: st
 def test_a_layer_that_cannot_be_re_derived_says_which_can(refused: Opened) -> None:
     refused.show("panel=channel&layer=flatten&channel=3")
     expect(refused.panel.get_by_role("alert")).to_contain_text("a flatten is not re-derived; these are: add")
+
+
+def test_a_finger_that_begins_on_the_map_scrolls_the_page(browser: Browser, service: httpx.Client) -> None:
+    with browser.new_context(
+        base_url=str(service.base_url), viewport={"width": 390, "height": 844}, has_touch=True, locale="en-GB"
+    ) as phone:
+        opened = Opened(phone.new_page(), service).show("panel=channel&layer=conv2&channel=3&y=0&x=0")
+        place = opened.panel.get_by_role("application")
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        assert box
+        before = opened.page.evaluate("scrollY")
+        drag(opened.page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, down=200)
+        opened.page.wait_for_function("before => scrollY < before", arg=before)
+
+
+def drag(page: Page, x: float, y: float, down: float) -> None:
+    """A finger set down, moved and lifted: what becomes of it is the browser's."""
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 11):
+        at = {"x": x, "y": y + down * step / 10}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 # --- a layer: its maps, its row, its filters
@@ -300,6 +327,28 @@ def test_channels_that_do_not_fit_are_on_the_next_pages_and_none_is_missing(open
     expect(opened.panel.get_by_role("button", name="Next")).to_be_disabled()
 
 
+def test_who_turns_pages_by_keys_stays_at_the_button(opened: Opened) -> None:
+    opened.show("panel=layer&layer=flatten")
+    after, before = (opened.panel.get_by_role("button", name=name, exact=True) for name in ("Next", "Previous"))
+    after.focus()
+    for page in range(2, 7):
+        opened.page.keyboard.press("Enter")
+        expect(opened.panel.get_by_text(f"page {page} of 7")).to_be_visible()
+        expect(after).to_be_focused()
+    opened.page.keyboard.press("Enter")
+    expect(before).to_be_focused()  # the last page has no next
+
+
+def test_who_opens_a_tile_by_keys_goes_on_from_the_title(opened: Opened) -> None:
+    opened.show("panel=layer&layer=conv2")
+    opened.panel.locator(".tile").first.focus()
+    opened.page.keyboard.press("Enter")
+    opened.written_in_url("panel", "channel")
+    expect(opened.panel.locator("h2")).to_be_focused()
+    opened.page.keyboard.press("Tab")
+    expect(opened.panel.get_by_role("button", name="All channels")).to_be_focused()
+
+
 def test_the_row_of_the_table_stands_with_its_formulas(opened: Opened) -> None:
     opened.show("panel=layer&layer=conv2")
     facts = opened.panel.locator(".facts")
@@ -348,6 +397,43 @@ def test_two_pictures_are_compared_on_one_scale(opened: Opened) -> None:
     assert same[0] == same[1]  # the corner is black in both pictures: one value, one colour
 
 
+def test_of_two_choices_the_newer_one_is_compared_however_late_the_older_picture_comes(opened: Opened) -> None:
+    held: list[Route] = []
+    opened.show("panel=compare&other=version:0&layer=conv1")
+    opened.page.route("**/samples/three.png", lambda route: hold(route, held))
+    choice = opened.panel.get_by_role("combobox", name="Compare with")
+    with opened.page.expect_request("**/samples/three.png"):
+        choice.select_option("sample:three")
+    choice.select_option("version:2")
+    opened.page.unroute("**/samples/three.png")
+    for route in held:
+        with suppress(PlaywrightError):  # nobody waits for it any more
+            route.continue_()
+    opened.page.evaluate("fetch('page/samples/three.png').then((answer) => answer.blob())")
+    opened.settled()
+    expect(opened.panel.locator(".answers h4").nth(1)).to_have_text("version 2")
+
+
+def test_a_picture_to_compare_with_that_cannot_be_had_is_an_error_to_try_again(refused: Opened) -> None:
+    refused.show("panel=compare&other=version:0&layer=conv1")
+    refused.page.route("**/samples/three.png", lambda route: route.abort())
+    refused.panel.get_by_role("combobox", name="Compare with").select_option("sample:three")
+    expect(refused.panel.get_by_role("alert")).to_contain_text("The service does not answer")
+    refused.page.unroute("**/samples/three.png")
+    refused.panel.get_by_role("button", name="Try again").click()
+    expect(refused.panel.locator(".verdict")).to_contain_text("the other 3")
+
+
+def test_a_small_picture_is_moved_as_far_as_it_is_large(opened: Opened) -> None:
+    opened.page.goto("#model=digits&picture=sample:seven&panel=shift&dx=16&dy=-16")
+    opened.settled()
+    expect(opened.panel).to_contain_text("of these 7 shifts")
+    expect(opened.panel).to_contain_text("for 1 to 7 pixels to the right")
+    for name, moved in {"To the right": "7", "Downwards": "-7"}.items():
+        expect(opened.panel.get_by_role("slider", name=name)).to_have_value(moved)
+        expect(opened.panel.get_by_role("slider", name=name)).to_have_attribute("max", "7")
+
+
 def test_moving_the_slider_moves_the_picture_and_says_how_little_is_noticed(opened: Opened) -> None:
     opened.show("panel=shift&dx=1")
     _says_what_moved(opened, dx=1, dy=0)
@@ -392,6 +478,15 @@ def test_the_evidence_lies_where_the_layer_looked_under_a_slider_of_opacity(open
     assert laid["width"] == pytest.approx(7 * jump * pixel, abs=0.5)
     opened.panel.get_by_role("slider", name="Opacity").fill("20")
     expect(evidence).to_have_css("opacity", "0.2")
+
+
+def test_the_evidence_lies_within_a_narrow_phone(opened: Opened) -> None:
+    opened.page.set_viewport_size({"width": 320, "height": 640})
+    opened.show("panel=activation")
+    shown, whole = opened.panel.locator(".overlaid").evaluate(
+        "({ clientWidth, scrollWidth }) => [clientWidth, scrollWidth]"
+    )
+    assert whole == shown
 
 
 def test_another_class_has_other_evidence_and_the_url_says_which(opened: Opened) -> None:

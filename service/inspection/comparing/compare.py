@@ -19,7 +19,7 @@ from service.inspection.answers import Answer, ClassAnswer, answer, finite
 from service.inspection.comparing.differences import Difference, difference
 from service.inspection.forms import Reply, as_json, as_npz, as_png
 from service.inspection.graph.layers import Layer
-from service.inspection.maps.channels import as_maps, channel_axis
+from service.inspection.maps.channels import as_maps, channel_axis, channels_first
 from service.inspection.maps.statistics import LayerStatistics, layer_statistics
 from service.inspection.network import Network
 
@@ -151,7 +151,7 @@ def compare(
     stopping.check()
     seen_b = _seen(network_b, read_b, b, query, limits)
     if query.format == "npz":
-        return as_npz("compare", dict(_arrays(seen_a.values, seen_b.values)), max_bytes)
+        return as_npz("compare", dict(_arrays(seen_a.numbers, seen_b.numbers)), max_bytes)
     if query.format == "png":
         return _picture(read_a[0], seen_a, seen_b, query)
     return as_json(
@@ -235,6 +235,11 @@ class _Seen:
     def channel_axis(self, id_: str) -> int | None:
         return channel_axis(self.network, self.layers[id_], self.values[id_].ndim)
 
+    @property
+    def numbers(self) -> Mapping[str, np.ndarray]:
+        """The values as they are sent: the channels before height and width."""
+        return {id_: channels_first(values, self.channel_axis(id_)) for id_, values in self.values.items()}
+
 
 def _seen(network: Network, ids: Sequence[str], side: Side, query: CompareQuery, limits: ImageLimits) -> _Seen:
     by_id = {layer.id: layer for layer in network.layers}
@@ -247,10 +252,12 @@ def _seen(network: Network, ids: Sequence[str], side: Side, query: CompareQuery,
     return _Seen(network, layers, values, said)
 
 
-def _arrays(values_a: Mapping[str, np.ndarray], values_b: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(
+    numbers_a: Mapping[str, np.ndarray], numbers_b: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
     """`<id>/a`, `<id>/b` and, where both have one shape, `<id>/difference` (b - a)."""
-    for id_ in dict.fromkeys([*values_a, *values_b]):
-        a, b = values_a.get(id_), values_b.get(id_)
+    for id_ in dict.fromkeys([*numbers_a, *numbers_b]):
+        a, b = numbers_a.get(id_), numbers_b.get(id_)
         if a is not None:
             yield f"{id_}/a", a
         if b is not None:

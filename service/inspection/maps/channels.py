@@ -48,6 +48,11 @@ def of_channels(values: np.ndarray, axis: int | None, wanted: Picked, layer_id: 
     return values.take(wanted, axis)
 
 
+def channels_first(values: np.ndarray, axis: int | None) -> np.ndarray:
+    """[batch, channels, height, width], however the file has them; a tensor without channels stays as it is."""
+    return values if axis is None else np.moveaxis(values, axis, 1)
+
+
 def require_channels(wanted: Sequence[int], count: int, layer_id: str) -> None:
     missing = next((channel for channel in wanted if channel >= count), None)
     if missing is not None:

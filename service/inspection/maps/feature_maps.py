@@ -112,7 +112,7 @@ def _npz(question: _Question) -> Reply:
     found = read_all(question.reader, question.images, lambda read: _require_bytes(question, read))
     several = len(found) > 1
     arrays = {
-        f"{index}.{one.tap.name}" if several else one.tap.name: one.picked(question.wanted)
+        f"{index}.{one.tap.name}" if several else one.tap.name: one.numbers(question.wanted)
         for index, read in enumerate(found)
         for one in read
     }
@@ -122,7 +122,7 @@ def _npz(question: _Question) -> Reply:
 def _npy(question: _Question) -> Reply:
     tap = _only_tap(question, "an npy")
     found = read_all(question.reader, question.images, lambda read: _require_bytes(question, read))
-    arrays = [one.picked(question.wanted) for (one,) in found]
+    arrays = [one.numbers(question.wanted) for (one,) in found]
     if len({array.shape for array in arrays}) > 1:
         raise InvalidParameterError("format", "npy", "its shape differs between the images: ask for format=npz")
     together = np.concatenate(arrays) if arrays[0].shape[:1] == (1,) else np.stack(arrays)
@@ -160,7 +160,7 @@ def _layer_maps(read: Read, question: _Question) -> LayerMaps:
         of_each = channel_statistics(read.values, read.axis, statistics.histogram)
         asked["channels"] = [of_each[channel] for channel in _numbered(question, len(of_each), tap)]
     if query.values:
-        asked["values"] = _finite(read.picked(question.wanted))
+        asked["values"] = _finite(read.numbers(question.wanted))
     links = MapLinks(png=_link(question, tap, "png"), npz=_link(question, tap, "npz"))
     return LayerMaps(**_names(tap), statistics=statistics, links=links, **asked)
 

@@ -34,7 +34,8 @@ class LayerMaps(_OfLayer):
     statistics: LayerStatistics = Field(description="of all channels, whichever are asked for")
     channels: list[ChannelStatistics] | None = Field(default=None, description="of those asked for, else of all")
     values: list[object] | None = Field(
-        default=None, description="nested like the shape, of the channels asked for; null stands for NaN or infinity"
+        default=None,
+        description="nested as an npz has them, of the channels asked for; null stands for NaN or infinity",
     )
     links: MapLinks
 

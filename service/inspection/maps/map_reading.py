@@ -10,7 +10,7 @@ from service.errors import FoveaError, InvalidParameterError
 from service.images.decoding import ImageLimits
 from service.inspection import stopping
 from service.inspection.maps.activations import Tap
-from service.inspection.maps.channels import Picked, as_maps, channel_axis, of_channels
+from service.inspection.maps.channels import Picked, as_maps, channel_axis, channels_first, of_channels
 from service.inspection.network import Network
 from service.inspection.stopwatch import Stopwatch
 
@@ -27,6 +27,10 @@ class Read:
 
     def picked(self, wanted: Picked | None) -> np.ndarray:
         return self.values if wanted is None else of_channels(self.values, self.axis, wanted, self.tap.layer.id)
+
+    def numbers(self, wanted: Picked | None) -> np.ndarray:
+        """As they are sent: the channels before height and width."""
+        return channels_first(self.picked(wanted), self.axis)
 
     @property
     def maps(self) -> FeatureMaps:

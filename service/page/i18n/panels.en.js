@@ -152,6 +152,7 @@ export const panels = {
   'panel.shift.input': 'Pixel by pixel, the input changed by {change} of its length.',
   'panel.shift.pooled': 'Layer {layer}, the last pooling, changed by {change}: {times} times less than the input.',
   'panel.shift.pooled.more': 'Layer {layer}, the last pooling, changed by {change}: more than the input.',
+  'panel.shift.pooled.none': 'Layer {layer}, the last pooling, did not change.',
   'panel.shift.same': 'The answer is still {was}: {before} before, {after} now.',
   'panel.shift.other': 'The answer was {was} ({before}) and is now {is}; {was} has {after} left.',
   'panel.shift.layers': 'Change of each layer',
@@ -168,7 +169,7 @@ export const panels = {
   'panel.shift.between': 'between two cells',
   'panel.shift.curve': 'Further and further',
   'panel.shift.curve.words':
-    'Change of the input, of the poolings and of the last layer, for 1 to 16 pixels to the right.',
+    'Change of the input, of the poolings and of the last layer, for 1 to {furthest} pixels to the right.',
   'panel.shift.curve.across': 'pixels to the right',
   'panel.shift.kept': 'The answer stays the same for {kept} of these {of} shifts.',
 
@@ -190,6 +191,9 @@ export const panels = {
   'panel.activation.cells': 'cell by cell',
   'panel.activation.smooth': 'smoothly',
   'panel.activation.legend': 'Evidence for the class; the bright end speaks for it most.',
+  'panel.activation.legend.signed': 'Evidence for the class: red speaks for it, blue against it, white for neither.',
+  'panel.activation.legend.eigen':
+    'What the channels show together, which is evidence for no class: white is their mean, red and blue its two sides.',
   'panel.activation.for': 'For {label} ({probability}; {quantity} {score}), which is not the answer.',
   'panel.activation.for.predicted': 'For {label}, the answer ({probability}; {quantity} {score}).',
   'panel.activation.logit': 'logit',

@@ -150,6 +150,7 @@ export const panels = {
   'panel.shift.input': '픽셀끼리 견주면 입력은 그 길이의 {change}만큼 바뀌었습니다.',
   'panel.shift.pooled': '마지막 풀링 {layer}은(는) {change} 바뀌었습니다. 입력의 {times}분의 1입니다.',
   'panel.shift.pooled.more': '마지막 풀링 {layer}은(는) {change} 바뀌었습니다. 입력보다 큽니다.',
+  'panel.shift.pooled.none': '마지막 풀링 {layer}은(는) 바뀌지 않았습니다.',
   'panel.shift.same': '답은 그대로 {was}입니다. 전에는 {before}, 지금은 {after}.',
   'panel.shift.other': '답이 {was} ({before})에서 {is}(으)로 바뀌었습니다. {was}의 확률은 {after}입니다.',
   'panel.shift.layers': '층마다 바뀐 정도',
@@ -165,7 +166,7 @@ export const panels = {
   'panel.shift.cosine': '제자리 코사인',
   'panel.shift.between': '칸과 칸 사이',
   'panel.shift.curve': '점점 더 멀리',
-  'panel.shift.curve.words': '오른쪽으로 1~16 픽셀 옮길 때 입력, 풀링, 마지막 층의 변화.',
+  'panel.shift.curve.words': '오른쪽으로 1~{furthest} 픽셀 옮길 때 입력, 풀링, 마지막 층의 변화.',
   'panel.shift.curve.across': '오른쪽으로 옮긴 픽셀',
   'panel.shift.kept': '{of}가지 이동 가운데 {kept}가지에서 답이 그대로입니다.',
 
@@ -187,6 +188,9 @@ export const panels = {
   'panel.activation.cells': '칸마다',
   'panel.activation.smooth': '부드럽게',
   'panel.activation.legend': '클래스의 근거. 밝을수록 강하게 뒷받침합니다.',
+  'panel.activation.legend.signed': '클래스의 근거. 빨강은 뒷받침하고 파랑은 반대하며 흰색은 어느 쪽도 아닙니다.',
+  'panel.activation.legend.eigen':
+    '채널들이 함께 보여 주는 것으로, 어느 클래스의 근거도 아닙니다. 흰색은 평균, 빨강과 파랑은 그 양쪽입니다.',
   'panel.activation.for': '{label}의 근거 ({probability}, {quantity} {score}). 신경망의 답은 아닙니다.',
   'panel.activation.for.predicted': '신경망의 답 {label}의 근거 ({probability}, {quantity} {score}).',
   'panel.activation.logit': '로짓',

@@ -2,7 +2,7 @@
 
 import { forms, json, received } from '../asking.js'
 import { listOf, oneOf, slider } from '../choices.js'
-import { layerRange } from '../colours.js'
+import { diverges, layerRange } from '../colours.js'
 import { el } from '../elements.js'
 import { heatmap, pictureCanvas } from '../heatmap.js'
 import { job } from '../job.js'
@@ -19,6 +19,7 @@ import { hint, networkLayers, section } from './sections.js'
  */
 
 const OPACITY = 60
+const LARGEST = 336 // pixels
 
 /** @type {import('../context.js').PanelModule['show']} */
 export async function show(root, context) {
@@ -28,7 +29,7 @@ export async function show(root, context) {
   /** @type {Question} */
   const question = { klass: state.klass, method: state.method, target: state.target }
   const body = el('div', { class: 'activation' })
-  const ask = () => void job(body, context, (signal) => explained(context, question, signal))
+  const ask = () => void job(body, context, (signal) => explained(context, question, body.clientWidth, signal))
   root.replaceChildren(
     title,
     el('p', { class: 'lead' }, t('panel.activation.lead')),
@@ -44,7 +45,7 @@ export async function show(root, context) {
  * @param {() => void} ask
  */
 function controls({ t, model, ...context }, question, ask) {
-  const classes = model.classes.map((label, index) => ({ value: String(index), text: label }))
+  const classes = (model.classes ?? []).map((label, index) => ({ value: String(index), text: label }))
   const places = networkLayers({ t, model, ...context }).filter(({ output_shape: shape }) => shape?.length === 4)
   const layers = places.map(({ id }) => ({ value: id, text: id }))
   const put = (/** @type {Partial<Question>} */ change) => {
@@ -79,9 +80,10 @@ function controls({ t, model, ...context }, question, ask) {
 /**
  * @param {Context} context
  * @param {Question} question
+ * @param {number} width the room
  * @param {AbortSignal} signal
  */
-async function explained(context, question, signal) {
+async function explained(context, question, width, signal) {
   const query = { class: question.klass, method: question.method, layer: question.target }
   /** @type {[ClassActivation, ImageBitmap]} */
   const [found, picture] = await Promise.all([
@@ -96,7 +98,7 @@ async function explained(context, question, signal) {
       el(
         'div',
         {},
-        ...overlaid(context, found, picture),
+        ...overlaid(context, found, picture, Math.min(width, LARGEST)),
         forms(context, 'class-activation', { png: query, npy: query }, name),
       ),
       words(context, found),
@@ -108,12 +110,13 @@ async function explained(context, question, signal) {
  * @param {Context} context
  * @param {ClassActivation} found
  * @param {ImageBitmap} picture
+ * @param {number} room
  */
-function overlaid({ t }, { values, shape, on_picture: placed }, picture) {
+function overlaid({ t }, { method, values, shape, on_picture: placed }, picture, room) {
   const [height, width] = shape
   const numbers = Float64Array.from(values.flat(), (value) => value ?? NaN)
   const range = layerRange(numbers)
-  const { canvas: below } = pictureCanvas(picture, 336)
+  const { canvas: below } = pictureCanvas(picture, room)
   const above = heatmap(numbers, height, width, range, 1)
   const put = (/** @type {string} */ property, /** @type {string} */ value) => above.style.setProperty(property, value)
   above.classList.add('evidence')
@@ -135,8 +138,18 @@ function overlaid({ t }, { values, shape, on_picture: placed }, picture) {
       (value) => put('opacity', String(value / 100)),
     ),
     oneOf(t('panel.activation.look'), looks, 'cells', (look) => above.classList.toggle('reduced', look === 'smooth')),
-    legend(range, t('panel.activation.legend')),
+    legend(range, t(legendOf(method, range))),
   ]
+}
+
+/**
+ * What the colours mean: a map that goes below zero is white there, and Eigen-CAM is of no class.
+ * @param {string} method
+ * @param {import('../colours.js').Range} range
+ */
+export function legendOf(method, range) {
+  if (method === 'eigen') return 'panel.activation.legend.eigen'
+  return diverges(range) ? 'panel.activation.legend.signed' : 'panel.activation.legend'
 }
 
 /**

@@ -39,7 +39,7 @@ export function layerMaps(root, context, row) {
     const width = Math.min(root.clientWidth, ROOM)
     const draw = (/** @type {Scale} */ scale) =>
       job(picture, context, (/** @type {AbortSignal} */ drawing) =>
-        drawn(context, row, maps, channels, scale, width, drawing),
+        drawn(context, row, maps, { statistics, channels }, scale, width, drawing),
       )
     const scales = scaleChoice(context, draw)
     await draw(context.state.scale)
@@ -51,12 +51,12 @@ export function layerMaps(root, context, row) {
  * @param {Context} context
  * @param {LayerRow} row
  * @param {Maps} maps
- * @param {ChannelStatistics[]} channels
+ * @param {{statistics: LayerStatistics, channels: ChannelStatistics[]}} told of the layer, and of its channels where it has any
  * @param {Scale} scale
  * @param {number} width
  * @param {AbortSignal} signal
  */
-async function drawn(context, row, maps, channels, scale, width, signal) {
+async function drawn(context, row, maps, { statistics, channels }, scale, width, signal) {
   const { t } = context
   const shared = scale === 'shared' ? await sharedRange(context, signal) : null
   const rangeOf = ranges(maps, scale, shared)
@@ -68,7 +68,7 @@ async function drawn(context, row, maps, channels, scale, width, signal) {
       forms(context, 'feature-maps', { png: { ...query, ...page }, npy: { layers: row.id } }, row.id),
     )
   }
-  const name = (/** @type {number} */ channel) => tileName(context, channels[channel])
+  const name = (/** @type {number} */ channel) => tileName(context, channels[channel] ?? { ...statistics, channel })
   const choose = (/** @type {number} */ channel) => go({ panel: 'channel', layer: row.id, channel, y: null, x: null })
   return [grid({ maps, rangeOf, name, choose, width, turned }, t), scaleLegend(context, maps, scale, rangeOf(0)), taken]
 }
@@ -116,7 +116,6 @@ function tileName({ t }, { channel, min, mean, max, zeros }) {
  * @param {number} count
  */
 function statisticsTable({ t }, { min, mean, max, std, zeros, dead_channels: dead, histogram: counts }, count) {
-  const few = dead.slice(0, 12).join(', ') + (dead.length > 12 ? ', …' : '')
   return el(
     'div',
     { class: 'statistics' },
@@ -128,14 +127,21 @@ function statisticsTable({ t }, { min, mean, max, std, zeros, dead_channels: dea
       ...item(t('panel.statistics.max'), number(max)),
       ...item(t('panel.statistics.std'), number(std)),
       ...item(t('panel.statistics.zeros'), el('data', { value: zeros ?? '' }, percent(zeros))),
-      ...item(
-        t('panel.statistics.dead'),
-        el('data', { value: dead.length }, t('panel.statistics.of', { dead: dead.length, count: counted(count) })),
-        dead.length ? ` (${few})` : '',
-      ),
+      ...(dead ? deadChannels(t, dead, count) : []),
     ),
     counts && histogram(counts, t('panel.statistics.histogram')),
   )
+}
+
+/**
+ * @param {Context['t']} t
+ * @param {number[]} dead
+ * @param {number} count
+ */
+function deadChannels(t, dead, count) {
+  const few = dead.slice(0, 12).join(', ') + (dead.length > 12 ? ', …' : '')
+  const told = t('panel.statistics.of', { dead: dead.length, count: counted(count) })
+  return item(t('panel.statistics.dead'), el('data', { value: dead.length }, told), dead.length ? ` (${few})` : '')
 }
 
 /**

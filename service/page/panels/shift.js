@@ -11,15 +11,15 @@ import { figure, percent } from '../numbers.js'
 import { signedBars } from '../signed-bars.js'
 import { go, note } from '../state.js'
 import { hint, networkLayers, ofNetwork, section } from './sections.js'
+import { reachOf, startingStep } from './shift-steps.js'
 
 /**
  * @typedef {import('../context.js').Context} Context
  * @typedef {import('../answers.js').Shift} Shift
  * @typedef {import('../answers.js').LayerShift} LayerShift
- * @typedef {{dx: number, dy: number}} Step
+ * @typedef {import('./shift-steps.js').Step} Step
  */
 
-const FURTHEST = 16
 const POOLINGS = ['max_pool', 'average_pool', 'lp_pool', 'global_average_pool', 'global_max_pool', 'reduce_mean']
 
 /** @type {import('../context.js').PanelModule['show']} */
@@ -27,7 +27,8 @@ export async function show(root, context) {
   const { t, picture, state } = context
   const title = el('h2', {}, t('panel.shift'))
   if (!picture) return root.replaceChildren(title, hint(t('panel.picture.choose')))
-  const step = state.dx || state.dy ? { dx: bounded(state.dx), dy: bounded(state.dy) } : { dx: 2, dy: 0 }
+  const reach = reachOf(context)
+  const step = startingStep(state, reach)
   const body = el('div', { class: 'shift' })
   const curve = el('div')
   const ask = latest(() => job(body, context, (signal) => moved(context, { ...step }, curve, signal)))
@@ -36,25 +37,19 @@ export async function show(root, context) {
     void ask(null)
   }
   const pixels = (/** @type {number} */ value) => t('panel.shift.pixels', { pixels: figure(value) })
-  const range = { min: -FURTHEST, max: FURTHEST }
   root.replaceChildren(
     title,
     el('p', { class: 'lead' }, t('panel.shift.lead')),
     el(
       'div',
       { class: 'controls' },
-      slider(t('panel.shift.dx'), { ...range, value: step.dx }, pixels, (dx) => put({ dx })),
-      slider(t('panel.shift.dy'), { ...range, value: step.dy }, pixels, (dy) => put({ dy })),
+      slider(t('panel.shift.dx'), { min: -reach.dx, max: reach.dx, value: step.dx }, pixels, (dx) => put({ dx })),
+      slider(t('panel.shift.dy'), { min: -reach.dy, max: reach.dy, value: step.dy }, pixels, (dy) => put({ dy })),
     ),
     body,
   )
   void ask(null)
-  void job(curve, context, (signal) => furtherAndFurther(context, signal))
-}
-
-/** @param {number} pixels */
-function bounded(pixels) {
-  return Math.max(-FURTHEST, Math.min(FURTHEST, pixels))
+  if (reach.dx) void job(curve, context, (signal) => furtherAndFurther(context, reach.dx, signal))
 }
 
 /**
@@ -99,14 +94,10 @@ function shot(pixels, caption) {
 
 /**
  * What happened, for who wants no table: the input, the last pooling, the answer.
- * @param {Context} context
+ * @param {Pick<Context, 't'>} context
  * @param {Shift} shift
  */
-function inWords({ t }, { layers, shifts: [{ input, answer }], original }) {
-  const pooled = layers.filter(({ kind }) => POOLINGS.includes(kind)).at(-1)
-  const change = pooled?.changes[0].relative
-  const less = change && input.relative ? input.relative / change : 0
-  const times = { layer: pooled?.id ?? '', change: percent(change), times: figure(less, 2) }
+export function inWords({ t }, { layers, shifts: [{ input, answer }], original }) {
   const [was, is] = [original?.[0], answer?.predictions[0]]
   const labels = {
     was: was?.label ?? '',
@@ -116,9 +107,24 @@ function inWords({ t }, { layers, shifts: [{ input, answer }], original }) {
   }
   return [
     el('p', {}, t('panel.shift.input', { change: percent(input.relative) })),
-    pooled && el('p', {}, t(less >= 1 ? 'panel.shift.pooled' : 'panel.shift.pooled.more', times)),
+    pooledInWords(t, layers, input.relative),
     answer && el('p', { class: 'verdict' }, t(answer.same_class ? 'panel.shift.same' : 'panel.shift.other', labels)),
   ].filter((line) => line instanceof HTMLElement)
+}
+
+/**
+ * The last pooling beside the input; nothing where one of them has no change that could be compared.
+ * @param {import('../context.js').Translate} t
+ * @param {LayerShift[]} layers
+ * @param {number|null} ofInput
+ */
+function pooledInWords(t, layers, ofInput) {
+  const pooled = layers.filter(({ kind }) => POOLINGS.includes(kind)).at(-1)
+  const change = pooled?.changes[0].relative ?? null
+  if (!pooled || change === null || !ofInput) return null
+  const less = ofInput / change
+  const key = change === 0 ? 'panel.shift.pooled.none' : less >= 1 ? 'panel.shift.pooled' : 'panel.shift.pooled.more'
+  return el('p', {}, t(key, { layer: pooled.id, change: percent(change), times: figure(less, 2) }))
 }
 
 /**
@@ -187,15 +193,16 @@ function movesRow(t, { id, jump, changes: [{ equivariance: along, cosine }] }) {
 }
 
 /**
- * The curve over 1 to 16 pixels to the right: the input, each pooling, the last layer.
+ * The curve over every whole number of pixels to the right: the input, each pooling, the last layer.
  * @param {Context} context
+ * @param {number} furthest
  * @param {AbortSignal} signal
  */
-async function furtherAndFurther(context, signal) {
+async function furtherAndFurther(context, furthest, signal) {
   const { t } = context
   const all = networkLayers(context)
   const chosen = [...all.filter(({ kind }) => POOLINGS.includes(kind)).slice(-4), ...all.slice(-1)]
-  const steps = Array.from({ length: FURTHEST }, (_, index) => index + 1)
+  const steps = Array.from({ length: furthest }, (_, index) => index + 1)
   const query = { dx: steps.join(','), dy: 0, layers: [...new Set(chosen.map(({ id }) => id))].join(',') }
   /** @type {Shift} */
   const shift = await json(context, 'shift', query, signal)
@@ -204,7 +211,7 @@ async function furtherAndFurther(context, signal) {
   const right = shift.shifts.filter(({ answer }) => answer?.same_class).length
   return [
     curvesOf(steps, [input, ...layers], {
-      caption: t('panel.shift.curve.words'),
+      caption: t('panel.shift.curve.words', { furthest }),
       across: t('panel.shift.curve.across'),
     }),
     el('p', {}, t('panel.shift.kept', { kept: right, of: steps.length })),

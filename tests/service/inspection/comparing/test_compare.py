@@ -1,15 +1,18 @@
 """Versions whose graphs were written differently: the shipped network beside itself with 8-bit weights."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
 from service.images.decoding import ImageLimits
 from service.inspection.comparing.compare import CompareQuery, Side, compare
 from tests.inspected import network as opened
+from tests.service.inspection.maps.test_feature_maps import TWO, channels_last
 
 ROOT = Path(__file__).parents[4]
 LIMITS = ImageLimits(max_pixels=10_000_000)
@@ -37,6 +40,15 @@ def test_a_batch_norm_is_compared_with_the_convolution_it_was_folded_into(answer
     kinds = {layer["id"]: layer["kinds"] for layer in answer["layers"]}
     assert kinds["bn1"] == ["batch_norm", "conv"]
     assert {"conv1", "conv2", "conv3"} <= set(answer["only_in_a"])
+
+
+def test_the_numbers_of_both_have_their_channels_first_however_the_file_has_them() -> None:
+    network = channels_last().network
+    a, b = (Side(picture, name, 1, None) for name, picture in TWO)
+    query = CompareQuery(layers="conv_1,transpose_1", format="npz")
+    found = np.load(io.BytesIO(compare(network, network, a, b, query, LIMITS, 10**9, "tiny").body))
+    for side in ("a", "b", "difference"):
+        assert np.array_equal(found[f"transpose_1/{side}"], found[f"conv_1/{side}"])
 
 
 def test_the_steps_of_quantization_are_named_as_layers_of_that_version_only(answer: Any) -> None:

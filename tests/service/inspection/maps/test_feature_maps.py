@@ -176,15 +176,28 @@ def test_a_channel_is_a_number(text: str) -> None:
         ask(layers="conv1", channel=text)
 
 
-def test_channels_of_a_map_with_channels_last_are_found_by_the_picture() -> None:
+def channels_last() -> Asker:
+    """transpose_1 is what conv_1 found, with its channels last."""
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["conv"], kernel_shape=[3, 5]),
         helper.make_node("Transpose", ["conv"], ["nhwc"], perm=[0, 2, 3, 1]),
         helper.make_node("Relu", ["nhwc"], ["relu"]),
     ]
-    last = Asker(opened(graph(nodes, {"image": (1, 3, SIDE, SIDE)}, ["relu"], weights={"w": (2, 3, 3, 5)})))
-    found = last.npz(layers="conv_1,transpose_1", channel="1")
-    assert np.array_equal(found["transpose_1"], found["conv_1"].transpose(0, 2, 3, 1))
+    return Asker(opened(graph(nodes, {"image": (1, 3, SIDE, SIDE)}, ["relu"], weights={"w": (2, 3, 3, 5)})))
+
+
+@pytest.mark.parametrize("query", [{}, {"channel": "1"}, {"channel": "mean"}])
+def test_numbers_are_sent_channels_first_however_the_file_has_them(query: dict[str, str]) -> None:
+    last = channels_last()
+    found = last.npz(layers="conv_1,transpose_1", **query)
+    assert np.array_equal(found["transpose_1"], found["conv_1"])
+    assert np.array_equal(last.npy(TWO, layers="transpose_1", **query), last.npy(TWO, layers="conv_1", **query))
+    one, other = last.json(layers="conv_1,transpose_1", values=True, **query)["results"][0]["layers"]
+    assert other["values"] == one["values"]
+
+
+def test_channels_of_a_map_with_channels_last_are_found_by_the_picture() -> None:
+    last = channels_last()
     one, other = last.json(layers="conv_1,transpose_1", channels=True)["results"][0]["layers"]
     for mine, same in zip(one["channels"], other["channels"], strict=True):
         assert mine.pop("counts") == same.pop("counts")
