@@ -102,11 +102,14 @@ class UnfitImagesError(TrainingError):
 
     code = "images_unfit"
 
-    def __init__(self, network: str, takes: Sequence[int], given: Sequence[int], reason: str) -> None:
+    def __init__(
+        self, network: str, takes: Sequence[int], given: Sequence[int], reason: str, *, scalable: bool
+    ) -> None:
+        another_size = ", or another size: --set image_side=..." if scalable else ""
         super().__init__(
             f"network {network} takes images of {'x'.join(map(str, takes))} (height x width x channels), "
             f"not of {'x'.join(map(str, given))}: {reason}",
-            "give another network: --set network=..., or another size: --set image_side=...",
+            f"give another network: --set network=...{another_size}",
         )
 
 
@@ -134,10 +137,22 @@ class ParityError(TrainingError):
 
 
 class VersionExistsError(TrainingError):
+    """`remedy` is that of the command that was to write it."""
+
     code = "version_exists"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} exists", "give --overwrite or another folder: --out")
+    def __init__(self, path: Path, remedy: str) -> None:
+        super().__init__(f"{path} exists", remedy)
+
+
+class InvalidNameError(TrainingError):
+    code = "name_invalid"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{shown(name)} cannot name a model",
+            "give 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or a digit: --name",
+        )
 
 
 class QuantizationError(TrainingError):
@@ -181,7 +196,7 @@ class UnreadableImagesError(TrainingError):
     def __init__(self, unreadable: Sequence[str], images: int) -> None:
         super().__init__(
             f"{len(unreadable):,} of {images:,} images cannot be read, the first: {unreadable[0]}",
-            "repair or remove them, or train without them: --skip-unreadable",
+            "repair or remove them, or leave them out: --skip-unreadable",
         )
         self.unreadable = tuple(unreadable)
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 def data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data files (default: data/<data set>)")
-    parser.add_argument("--download", action="store_true", help="fetch a public data set into that folder first")
+    download(parser)
     parser.add_argument("--skip-unreadable", action="store_true", help="leave images out that cannot be decoded")
+
+
+def download(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--download", action="store_true", help="fetch a public data set into that folder first")
 
 
 def settings(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _describe(options: argparse.Namespace) -> None:
-    report = describe(options.file, options.data, skip_unreadable=options.skip_unreadable).layer_statistics
+    described = describe(options.file, options.data, skip_unreadable=options.skip_unreadable, fetch=options.download)
+    report = described.layer_statistics
     if report is not None:
         print(f"{options.file}  {len(report.layers)} layers over {report.images:,} {report.dataset}")

@@ -18,5 +18,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    found = evaluated_file(options.file, options.data, options.views, skip_unreadable=options.skip_unreadable)
+    found = evaluated_file(
+        options.file, options.data, options.views, skip_unreadable=options.skip_unreadable, fetch=options.download
+    )
     print(f"{options.file}  {sentences.measured(found)}")

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from training.commands import arguments, sentences
@@ -17,6 +18,8 @@ from training.runs.plan import TRAINED, UNTRAINED, Plan
 from training.runs.publication import published, published_elsewhere_trained
 from training.runs.session import begun, resumed
 
+EXISTS = "give another name or folder: --name, --out"
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("export", help="publish the best epoch of a stopped run, or weights of your own")
@@ -26,8 +29,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--recipe", metavar="RECIPE", help="of a FILE: whose network and data set it is")
     arguments.data(parser)
     arguments.settings(parser)
-    parser.add_argument("--name", metavar="NAME", help="of the model of a FILE (default: the recipe's)")
-    parser.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="of a FILE (default: models)")
+    parser.add_argument("--name", metavar="NAME", help="of the model (default: the run's, of a FILE the recipe's)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: the run's, of a FILE models")
     parser.set_defaults(command=_export)
 
 
@@ -35,18 +38,34 @@ def _export(options: argparse.Namespace) -> None:
     if options.source.is_file():
         _export_weights(options)
     else:
-        _export_run(options.source, options.data)
+        _export_run(options)
 
 
-def _export_run(run: Path, data: Path | None) -> None:
+def _export_run(options: argparse.Namespace) -> None:
+    run = options.source
     found = checkpoint.read(run)
-    _refuse_untrained(run, found)
-    plan = found.plan.with_data(data)
-    refuse_existing(version_path(plan.out, plan.name, version) for version in (UNTRAINED, TRAINED))
-    sentences.say(published(resumed(run, found, loaded(plan, Group()), Group(world=found.processes))))
+    _check_run(options, found)
+    plan = _plan_of_run(found.plan, options)
+    refuse_existing((version_path(plan.out, plan.name, version) for version in (UNTRAINED, TRAINED)), EXISTS)
+    dataset = loaded(plan, Group(), fetch=options.download)
+    sentences.say(published(resumed(run, replace(found, plan=plan), dataset, Group(world=found.processes))))
 
 
-def _refuse_untrained(run: Path, found: Checkpoint) -> None:
+def _plan_of_run(plan: Plan, options: argparse.Namespace) -> Plan:
+    return replace(
+        plan.with_data(options.data),
+        name=options.name or plan.name,
+        out=options.out or plan.out,
+        skip_unreadable=plan.skip_unreadable or options.skip_unreadable,
+    )
+
+
+def _check_run(options: argparse.Namespace, found: Checkpoint) -> None:
+    run = options.source
+    if options.recipe is not None or options.settings:
+        raise CheckpointError(
+            run / checkpoint.FILE, "states its recipe and its settings", "leave out --recipe and --set"
+        )
     if not found.kept_epoch:
         raise CheckpointError(
             run / checkpoint.FILE,
@@ -63,10 +82,10 @@ def _export_weights(options: argparse.Namespace) -> None:
         recipe=recipe,
         name=options.name or recipe.name,
         data=options.data,
-        out=options.out,
+        out=options.out or Path("models"),
         skip_unreadable=options.skip_unreadable,
     )
-    refuse_existing([version_path(plan.out, plan.name, TRAINED)])
+    refuse_existing([version_path(plan.out, plan.name, TRAINED)], EXISTS)
     session = begun(plan, loaded(plan, Group(), fetch=options.download), Group())
     session.state.kept, says_pixels = foreign_weights(session.state.network, options.source)
     if not says_pixels:

@@ -57,7 +57,8 @@ def _measure(options: argparse.Namespace) -> None:
     recipe = with_settings(recipe_named(options.recipe), options.settings)
     out = options.publish or Path("models")
     if options.publish is not None:
-        refuse_existing(version_path(out, recipe.name, version) for version in (UNTRAINED, TRAINED))
+        versions = (version_path(out, recipe.name, version) for version in (UNTRAINED, TRAINED))
+        refuse_existing(versions, "give another folder: --publish")
     with joined(options.device) as group:
         first = Plan(
             recipe=recipe,

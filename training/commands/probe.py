@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 
 from training.commands import arguments
-from training.commands.loading import loaded
+from training.commands.loading import input_shape, loaded
 from training.datasets.placement import placed
 from training.learning.group import joined
 from training.learning.trial import trial_step
@@ -41,9 +41,7 @@ def _add_asked(parser: argparse.ArgumentParser) -> None:
 
 def _probe(options: argparse.Namespace) -> None:
     recipe = with_settings(recipe_named(options.recipe), options.settings)
-    architecture = architecture_named(recipe.network)
-    height, width, channels = architecture.input_shape
-    shape = (recipe.image_side or height, recipe.image_side or width, channels)
+    architecture, shape = architecture_named(recipe.network), input_shape(recipe)
     with joined(options.device) as group:
         build = partial(architecture.build, architecture.classes)
         speeds = probe(build, shape, recipe, group.device, seconds=options.seconds, compiled=options.compiled)
@@ -56,7 +54,7 @@ def _rate(options: argparse.Namespace) -> None:
     recipe = with_settings(recipe_named(options.recipe), options.settings)
     plan = Plan(recipe=recipe, name=recipe.name, data=options.data, skip_unreadable=options.skip_unreadable)
     with joined(options.device) as group:
-        session = begun(plan, loaded(plan, group), group)
+        session = begun(plan, loaded(plan, group, fetch=options.download), group)
         training = placed(session.training, group.device)
         step = trial_step(session.state, training, len(session.dataset.class_names), recipe, group.device)
         found = range_test(step, steps=options.steps)

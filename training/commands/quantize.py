@@ -45,6 +45,8 @@ def _quantize(options: argparse.Namespace) -> None:
         data=options.data,
         images=options.images,
         max_loss=options.max_loss,
+        skip_unreadable=options.skip_unreadable,
+        fetch=options.download,
     )
     found = sentences.measured(result.metadata.metrics)
     print(f"{result.path}  {options.to}  {found}; {result.accuracy_before:.2%} before")

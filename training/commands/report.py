@@ -27,6 +27,7 @@ def _report(options: argparse.Namespace) -> None:
         options.out or options.file.with_name("report.html"),
         test_time=_test_time(options),
         skip_unreadable=options.skip_unreadable,
+        fetch=options.download,
     )
     print(out)
 
@@ -34,4 +35,6 @@ def _report(options: argparse.Namespace) -> None:
 def _test_time(options: argparse.Namespace) -> Metrics | None:
     if options.views == "none":
         return None
-    return evaluated_file(options.file, options.data, options.views, skip_unreadable=options.skip_unreadable)
+    return evaluated_file(
+        options.file, options.data, options.views, skip_unreadable=options.skip_unreadable, fetch=options.download
+    )

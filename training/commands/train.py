@@ -36,6 +36,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     resume = commands.add_parser("resume", help="go on with a run that was stopped, as if it never had been")
     resume.add_argument("run", type=Path, metavar="RUN", help="its folder, as in runs/mnist-0")
     resume.add_argument("--data", type=Path, metavar="DIR", help="where the data are now (default: where they were)")
+    arguments.download(resume)
     _add_watched(resume)
     resume.set_defaults(command=_resume)
 
@@ -81,7 +82,8 @@ def _resume(options: argparse.Namespace) -> None:
     found = checkpoint.read(options.run)
     plan = found.plan.with_data(options.data)
     with joined(options.device) as group:
-        _go_on(resumed(options.run, found, loaded(plan, group), group).gone_on(), options.run, options)
+        dataset = loaded(plan, group, fetch=options.download)
+        _go_on(resumed(options.run, found, dataset, group).gone_on(), options.run, options)
 
 
 def _go_on(session: Session, folder: Path, options: argparse.Namespace) -> None:
@@ -99,7 +101,8 @@ def _go_on(session: Session, folder: Path, options: argparse.Namespace) -> None:
 
 
 def _refuse_existing(plan: Plan, folder: Path) -> None:
-    refuse_existing(version_path(plan.out, plan.name, version) for version in (UNTRAINED, TRAINED))
+    versions = (version_path(plan.out, plan.name, version) for version in (UNTRAINED, TRAINED))
+    refuse_existing(versions, "give --overwrite or another folder: --out")
     if (folder / checkpoint.FILE).exists():
         raise CheckpointError(
             folder / checkpoint.FILE,

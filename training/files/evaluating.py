@@ -12,13 +12,13 @@ from training.test_time import view_logits
 
 
 def evaluated_file(
-    file: Path, data: Path | None, views: TestTime = "none", *, skip_unreadable: bool = False
+    file: Path, data: Path | None, views: TestTime = "none", *, skip_unreadable: bool = False, fetch: bool = False
 ) -> Metrics:
     """Accuracy and loss of the file's own answers, with the temperature that it states; means over `views` of an image.
 
     Raises UnusableFileError where the file is not sound, UnknownRecipeError, and what loading the data raises.
     """
     checked = checked_file(file)
-    dataset = dataset_of(file, checked, data, skip_unreadable=skip_unreadable)
+    dataset = dataset_of(file, checked, data, skip_unreadable=skip_unreadable, fetch=fetch)
     logits = view_logits(partial(onnx_logits, checked.model), dataset.test.images, views)
     return metrics(logits, dataset, checked.metadata.temperature)

@@ -27,14 +27,16 @@ def recipe_of(path: Path, file: ModelFile) -> Recipe:
     return with_settings(recipe_named(provenance.recipe), provenance.settings)
 
 
-def dataset_of(path: Path, file: ModelFile, data: Path | None, *, skip_unreadable: bool = False) -> Dataset:
+def dataset_of(
+    path: Path, file: ModelFile, data: Path | None, *, skip_unreadable: bool = False, fetch: bool = False
+) -> Dataset:
     """The data set of the file's recipe, at the size that the file takes.
 
     Raises UnusableFileError where it has other classes than the file, and what loading the data raises.
     """
     takes = file.metadata.preprocessing
     shape = (takes.height, takes.width, takes.channels)
-    dataset = load(recipe_of(path, file).dataset, data, shape, skip_unreadable=skip_unreadable)
+    dataset = load(recipe_of(path, file).dataset, data, shape, skip_unreadable=skip_unreadable, fetch=fetch)
     _check_classes(path, file.metadata.class_names, dataset.class_names)
     return dataset
 

@@ -11,11 +11,11 @@ def version_path(out: Path, name: str, version: int) -> Path:
     return out / name / str(version) / "model.onnx"
 
 
-def refuse_existing(paths: Iterable[Path]) -> None:
-    """Raises VersionExistsError for the first file that is there already."""
+def refuse_existing(paths: Iterable[Path], remedy: str) -> None:
+    """Raises VersionExistsError, with this remedy, for the first file that is there already."""
     for path in paths:
         if path.exists():
-            raise VersionExistsError(path)
+            raise VersionExistsError(path, remedy)
 
 
 def publish(files: Mapping[Path, bytes]) -> None:

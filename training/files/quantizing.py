@@ -46,6 +46,8 @@ def quantize(
     data: Path | None,
     images: int,
     max_loss: float,
+    skip_unreadable: bool = False,
+    fetch: bool = False,
 ) -> Result:
     """Writes version `version` of a model (default: its newest trained one) in this precision, as its next version.
 
@@ -56,7 +58,7 @@ def quantize(
     versions_there = [entry for entry in listing(models).entries if entry.name == name]
     entry, source = _source(models / name, versions_there, version)
     recipe = recipe_of(entry.path, source)
-    dataset = dataset_of(entry.path, source, data)
+    dataset = dataset_of(entry.path, source, data, skip_unreadable=skip_unreadable, fetch=fetch)
     training, validation = parts(dataset, recipe.validation_every)
     graph, how = _lowered(Exported(source.model, source.metadata.layers), to, calibration_images(training, images))
     before = accuracy(onnx_logits(source.model, dataset.test.images), dataset.test.labels)

@@ -26,7 +26,7 @@ class Recipe:
     network: str
     # Which images
     validation_every: int  # every n-th training image of each class is held out to choose the epoch
-    image_side: int = 0  # pixels; 0: the side that the network is made for
+    image_side: int = 0  # pixels, of pictures of any size; 0: the side that the network is made for
     balance: Balance = "none"  # rare classes: weighed more in the loss, or drawn more often
     # How long
     epochs: int

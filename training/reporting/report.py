@@ -30,7 +30,13 @@ SAMPLES = 3
 
 
 def report(
-    file: Path, data: Path | None, out: Path, *, test_time: Metrics | None = None, skip_unreadable: bool = False
+    file: Path,
+    data: Path | None,
+    out: Path,
+    *,
+    test_time: Metrics | None = None,
+    skip_unreadable: bool = False,
+    fetch: bool = False,
 ) -> Path:
     """Measures `file` on its recipe's test set and writes the page to `out`, which it returns.
 
@@ -39,7 +45,7 @@ def report(
     the 10,000 images of mnist; the page has 0.3 MB.
     """
     checked = checked_file(file)
-    dataset = dataset_of(file, checked, data, skip_unreadable=skip_unreadable)
+    dataset = dataset_of(file, checked, data, skip_unreadable=skip_unreadable, fetch=fetch)
     publish({out: page(gathered(file, checked, dataset, test_time)).encode()})
     return out
 

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from service.engine.repository import NAME
+from training.errors import InvalidNameError
 from training.recipes import Recipe
 
 UNTRAINED, TRAINED = 0, 1
@@ -11,7 +13,10 @@ UNTRAINED, TRAINED = 0, 1
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`name` is the model's; `data` the folder of the data set's files; `backbone` what the weights begin with."""
+    """`name` is the model's; `data` the folder of the data set's files; `backbone` what the weights begin with.
+
+    Raises InvalidNameError for a name that the service would not serve.
+    """
 
     recipe: Recipe
     seed: int = 0
@@ -20,6 +25,10 @@ class Plan:
     out: Path = Path("models")
     backbone: Path | None = None
     skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise InvalidNameError(self.name)
 
     def with_data(self, folder: Path | None) -> "Plan":
         """The same with its data somewhere else now, where a folder is given."""

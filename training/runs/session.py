@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.datasets import Dataset, Examples, parts
+from training.datasets import Dataset, Examples, parts, scalable
 from training.datasets.fingerprint import fingerprint
 from training.datasets.placement import placed
 from training.errors import CheckpointError, UnfitImagesError, UnfitLabelsError
@@ -135,4 +135,5 @@ def _check_images(network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
             network.eval()(torch.zeros(1, *shape, dtype=torch.uint8))
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        raise UnfitImagesError(recipe.network, NETWORKS[recipe.network].input_shape, shape, reason) from error
+        takes = NETWORKS[recipe.network].input_shape
+        raise UnfitImagesError(recipe.network, takes, shape, reason, scalable=scalable(recipe.dataset)) from error

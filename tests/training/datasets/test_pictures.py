@@ -119,7 +119,7 @@ def test_unreadable_pictures_stop_with_the_first_and_the_count_and_how_to_go_on(
     with pytest.raises(UnreadableImagesError) as caught:
         load("folder", damaged, (8, 8, 3))
     assert str(caught.value).startswith("5 of 13 images cannot be read, the first: cat/cut.jpg: the JPEG image cannot")
-    assert str(caught.value).endswith("; repair or remove them, or train without them: --skip-unreadable")
+    assert str(caught.value).endswith("; repair or remove them, or leave them out: --skip-unreadable")
     assert "\n" not in str(caught.value)
     assert len(caught.value.unreadable) == 5
 

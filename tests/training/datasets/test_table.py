@@ -68,7 +68,7 @@ def test_a_picture_that_is_not_there_is_unreadable(pictures: Path) -> None:
         loaded(listing(pictures, THREE_PARTS))
     assert str(caught.value) == (
         "1 of 4 images cannot be read, the first: 2.png: No such file or directory; "
-        "repair or remove them, or train without them: --skip-unreadable"
+        "repair or remove them, or leave them out: --skip-unreadable"
     )
 
 

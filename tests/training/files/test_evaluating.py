@@ -43,7 +43,9 @@ def test_data_of_other_classes_than_the_files_are_refused_by_all_that_read_them(
     metadata = finished.metadata[finished.trained].model_copy(update={"class_names": ("zero", *"123456789")})
     onnx.save(with_metadata(onnx.load(finished.trained), metadata), other)
     before = other.read_bytes()
-    for command in (evaluated_file, describe):
-        with pytest.raises(UnusableFileError, match="its classes are not those of the data set: 'zero' stands where"):
-            command(other, None)
+    sentence = "its classes are not those of the data set: 'zero' stands where they have '0'; give the data it was"
+    with pytest.raises(UnusableFileError, match=sentence):
+        evaluated_file(other, None)
+    with pytest.raises(UnusableFileError, match=sentence):
+        describe(other, None)
     assert other.read_bytes() == before

@@ -27,8 +27,8 @@ def test_when_one_file_cannot_be_written_the_others_keep_their_content(tmp_path:
 
 def test_an_existing_version_is_refused_by_its_path(tmp_path: Path) -> None:
     path = version_path(tmp_path, "digits", 1)
-    refuse_existing([path])
+    refuse_existing([path], "give another name")
     publish({path: b""})
     with pytest.raises(VersionExistsError) as caught:
-        refuse_existing([path])
-    assert str(caught.value) == f"{path} exists; give --overwrite or another folder: --out"
+        refuse_existing([path], "give another name")
+    assert str(caught.value) == f"{path} exists; give another name"

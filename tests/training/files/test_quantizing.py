@@ -11,7 +11,9 @@ from onnx import numpy_helper
 
 from service.engine.model_file import read
 from service.engine.model_metadata import ModelMetadata, Provenance, graph_sha256, stated_sha256, with_metadata
+from tests.training.datasets.written import write_class
 from tests.training.small_runs import Run
+from training.__main__ import main
 from training.datasets import Examples, load, split
 from training.errors import AccuracyLossError, MissingVersionError, UnusableFileError
 from training.files import origin
@@ -144,6 +146,21 @@ def test_where_the_data_set_holds_images_out_itself_the_temperature_is_fitted_to
     wrong = Examples(digits.test.images, (digits.test.labels + 1) % 10)
     monkeypatch.setattr(origin, "load", lambda *_, **__: replace(digits, validation=wrong))
     assert quantize_digits(copied(finished, tmp_path)).metadata.temperature > 10
+
+
+def test_pictures_that_cannot_be_read_are_left_out_where_that_is_asked(finished: Run, tmp_path: Path) -> None:
+    models = copied(finished, tmp_path)
+    provenance = Provenance(stage="trained", recipe="folder")
+    rewritten(models / "digits" / "1" / "model.onnx", provenance=provenance.model_dump())
+    for name in "0123456789":
+        write_class(tmp_path / "pictures" / name, 6)
+    (tmp_path / "pictures" / "7" / "broken.png").write_bytes(b"no picture")
+    asked = ["quantize", "digits@1", "--models", str(models), "--data", str(tmp_path / "pictures"), "--max-loss", "100"]
+    assert main(asked) == 2
+    assert main([*asked, "--skip-unreadable"]) == 0
+    found = read(models / "digits" / "2" / "model.onnx").metadata.metrics
+    assert found is not None
+    assert found.images == 10
 
 
 def test_calibration_sees_only_what_the_recipe_trains_on(made: Result, finished: Run) -> None:
