@@ -6,6 +6,7 @@ from pathlib import Path
 
 from training.errors import StoppedError
 from training.learning.events import Epoch, Step
+from training.learning.group import gathered
 from training.runs.session import Session, write_checkpoint
 
 SECONDS_BETWEEN = 600.0
@@ -14,16 +15,18 @@ SECONDS_BETWEEN = 600.0
 def kept(session: Session, folder: Path, stop: Callable[[], bool]) -> Iterator[Step | Epoch]:
     """A checkpoint after every epoch but the last, in a long one every ten minutes, and when `stop` says so.
 
-    Raises StoppedError then. Several processes must agree: they stop and save after an epoch only.
+    Raises StoppedError then. Several processes must agree: they stop and save after an epoch only, all of them where
+    one is asked to.
     """
     written = time.monotonic()
     for event in session.events():
         yield event
-        alone = session.group.world == 1
         if isinstance(event, Epoch) and event.last:
             continue
-        due = isinstance(event, Epoch) or (alone and time.monotonic() - written > SECONDS_BETWEEN)
-        wished = stop() and (alone or isinstance(event, Epoch))
+        if isinstance(event, Step) and session.group.world > 1:
+            continue
+        due = isinstance(event, Epoch) or time.monotonic() - written > SECONDS_BETWEEN
+        wished = any(gathered(stop(), session.group))
         if due or wished:
             write_checkpoint(folder, session)
             written = time.monotonic()

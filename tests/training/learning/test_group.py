@@ -10,6 +10,7 @@ from torch import Tensor
 
 from training.errors import MissingDeviceError
 from training.learning.group import Group, joined
+from training.runs import checkpoint
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,6 +39,12 @@ def test_two_processes_stopped_and_resumed_are_two_uninterrupted_ones(tmp_path: 
         launched(tmp_path, task, 2)
     whole, gone_on = weights(tmp_path / "train-2.pt"), weights(tmp_path / "resume-2.pt")
     assert all(torch.equal(whole[name], gone_on[name]) for name in whole)
+
+
+def test_what_one_process_wishes_all_do_at_the_end_of_the_epoch(tmp_path: Path) -> None:
+    launched(tmp_path, "wish", 2)
+    place = checkpoint.read(tmp_path).state["place"]
+    assert (place["epoch"], place["step"]) == (2, 0)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

@@ -1,6 +1,7 @@
 """Started by torchrun in a test: trains `short` digits in this group and saves the first process's weights."""
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import torch
 
 from tests.training.small_runs import first, planned, unwatched
 from training.datasets import load
+from training.errors import StoppedError
 from training.learning.group import joined
 from training.recipes.digits import DIGITS
 from training.runs import checkpoint
+from training.runs.keeping import kept
 from training.runs.session import begun, resumed, write_checkpoint
 
 
@@ -27,6 +30,10 @@ def main(folder: Path, task: str) -> None:
         session = begun(planned(recipe, 3), dataset, group)
         if task == "resume":
             session = resumed(folder, checkpoint.read(folder), dataset, group)
+        if task == "wish":  # of the second process alone
+            with suppress(StoppedError):
+                unwatched(kept(session, folder, lambda: not group.first))
+            return
         events = session.events()
         if task == "stop":
             for _ in range(5):
