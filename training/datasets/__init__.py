@@ -8,7 +8,7 @@ from training.datasets.cifar10 import cifar10
 from training.datasets.cifar10_jpeg import cifar10_jpeg
 from training.datasets.dataset import Dataset, Examples, held_out_mask, parts, split
 from training.datasets.digits import digits
-from training.datasets.download import download
+from training.datasets.download import download as downloaded
 from training.datasets.folder import folder as class_folders
 from training.datasets.idx import fashion_mnist, mnist
 from training.datasets.table import table
@@ -54,7 +54,7 @@ def load(
     """
     place = folder or default_folder(name)
     if fetch:
-        download(name, place)
+        downloaded(name, place)
     if name == "digits":
         return digits()
     if name in _READERS:

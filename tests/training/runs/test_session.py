@@ -136,11 +136,22 @@ def test_a_label_without_a_class_is_named(short: Recipe, few_digits: Dataset) ->
         begun(planned(short), dataset, Group())
 
 
-def test_images_too_small_for_the_network_are_named(short: Recipe, few_digits: Dataset) -> None:
+@pytest.mark.parametrize(
+    ("dataset", "remedy"),
+    [
+        ("digits", "give another network: --set network=..."),
+        ("folder", "give another network: --set network=..., or another size: --set image_side=..."),
+    ],
+)
+def test_images_too_small_for_the_network_are_named_with_what_can_be_set(
+    dataset: str, remedy: str, short: Recipe, few_digits: Dataset
+) -> None:
+    recipe = replace(short, network="mnist_cnn", dataset=dataset)
     with pytest.raises(
         UnfitImagesError, match=r"network mnist_cnn takes images of 28x28x1 \(height x width x channels\)"
-    ):
-        begun(planned(replace(short, network="mnist_cnn")), few_digits, Group())
+    ) as caught:
+        begun(planned(recipe), few_digits, Group())
+    assert caught.value.remedy == remedy
 
 
 def test_an_unknown_network_is_answered_with_the_known_ones(short: Recipe, few_digits: Dataset) -> None:
