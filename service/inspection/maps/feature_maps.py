@@ -135,7 +135,7 @@ def _png(question: _Question) -> Reply:
         _require_one(question, "an overlay")
     mates = [mate for tap in shown for mate in scale_mates(tap, question.reader.network.layers)]
     reader = replace(question.reader, taps=[*shown, *(mates if query.scale == "shared" else [])])
-    found = read_all(reader, question.images, question.limits.require_bytes if len(shown) > 1 else _anything)
+    found = read_all(reader, question.images, lambda read: _require_pictures(question, read))
     scale = _scale(query, found)
     found = [read[: len(shown)] for read in found]
     if query.overlay:
@@ -225,8 +225,12 @@ def _require_bytes(question: _Question, read: Sequence[Read]) -> None:
     question.limits.require_bytes(read, question.wanted)
 
 
-def _anything(_read: Sequence[Read]) -> None:
-    """A picture of one layer is never too large: it has pages."""
+def _require_pictures(question: _Question, read: Sequence[Read]) -> None:
+    """A picture of one layer for one image is never too large: it has pages."""
+    if len(question.images) > 1:
+        question.limits.require_images(read)
+    elif len(question.reader.taps) > 1:
+        question.limits.require_bytes(read)
 
 
 def _require_one(question: _Question, what: str) -> Tap:

@@ -81,6 +81,15 @@ class Limits:
                 self._instead(read, picked, name_fewer=True),
             )
 
+    def require_images(self, read: Sequence[Read]) -> None:
+        """Raises AnswerTooLargeError where the values behind the pictures of all images are more than an answer's."""
+        size = self._bytes(read, None)
+        if size > self.max_bytes:
+            raise AnswerTooLargeError(
+                f"{size:,} bytes of numbers are behind these pictures; at most {self.max_bytes:,} are read",
+                "send fewer images, or name fewer layers",
+            )
+
     def _instead(
         self, read: Sequence[Read], picked: Picked | None, *, name_fewer: bool = False, **changes: object
     ) -> str:

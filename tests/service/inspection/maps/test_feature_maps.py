@@ -367,9 +367,18 @@ def test_too_many_bytes_name_a_url_that_is_answered(
 ) -> None:
     monkeypatch.setattr(map_limits, "MAX_JSON_NUMBERS", 100)
     query: dict[str, Any] = {"layers": layers, "format": form, "values": form == "json"}
+    images = ONE if form == "png" else TWO  # of several images a picture has no part to ask for
     with pytest.raises(AnswerTooLargeError) as refusal:
-        ask(TWO, max_bytes=max_bytes, **query)
-    assert followed(refusal, TWO, max_bytes).body
+        ask(images, max_bytes=max_bytes, **query)
+    assert followed(refusal, images, max_bytes).body
+
+
+def test_pictures_of_many_images_are_made_of_no_more_than_an_answer_may_hold() -> None:
+    """Of one image a layer has pages; of many all values are held at once."""
+    assert ask(ONE, max_bytes=1_000, layers="conv1", format="png").body
+    with pytest.raises(AnswerTooLargeError, match="behind these pictures; at most 1,000 are read") as refusal:
+        ask(TWO, max_bytes=1_000, layers="conv1", format="png")
+    assert refusal.value.remedy == "send fewer images, or name fewer layers"
 
 
 def test_where_nothing_fits_fewer_images_are_the_remedy() -> None:
