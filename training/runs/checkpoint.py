@@ -20,7 +20,7 @@ FILE = "checkpoint.pt"
 class Checkpoint:
     """`initial` are the weights before the first step, `state` what `snapshot` gave; `data` the data's fingerprint.
 
-    `hardware` is the session's; older checkpoints have none.
+    `hardware` is the session's; older checkpoints do not state it.
     """
 
     plan: Plan
@@ -28,7 +28,7 @@ class Checkpoint:
     processes: int
     initial: Weights
     state: dict[str, Any]
-    hardware: tuple[str, ...] = ()
+    hardware: tuple[str, ...] = ("not stated",)
 
     @property
     def kept_epoch(self) -> int:

@@ -59,7 +59,7 @@ def history(session: Session) -> TrainingHistory:
     state = session.state
     return TrainingHistory(
         recipe=written(session.plan.recipe),
-        hardware="; then ".join(session.hardware) or "not stated",
+        hardware="; then ".join(session.hardware),
         seconds=round(state.seconds, 2),
         training_images=len(session.training),
         validation_images=len(session.validation),

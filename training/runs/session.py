@@ -31,7 +31,7 @@ from training.runs.plan import Plan
 class Session:
     """`initial` are the weights before the first step; `state` changes while `events` are consumed.
 
-    `hardware` is what it was trained on, one machine after the other; empty where an old checkpoint does not say.
+    `hardware` is what it was trained on, one machine after the other.
     """
 
     plan: Plan

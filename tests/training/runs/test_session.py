@@ -107,6 +107,7 @@ def test_a_checkpoint_from_before_hardware_was_kept_says_that_it_is_not_known(
     torch.save(content, tmp_path / checkpoint.FILE)
     found = resumed(tmp_path, checkpoint.read(tmp_path), few_digits, Group())
     assert history(found).hardware == "not stated"
+    assert history(found.gone_on()).hardware == f"not stated; then {hardware(Group())}"
 
 
 def test_other_data_are_refused(short: Recipe, few_digits: Dataset, tmp_path: Path) -> None:
