@@ -2,7 +2,7 @@
 
 Pools that round up: before opset 22 it counts a last window that lies in the padding alone, which the operators' text
 and ONNX Runtime leave out. Transposed convolutions that state their output's size: it forgets the size. ONNX Runtime's
-quantised operators: it does not know them. Knows nodes and sizes only.
+quantised operators: it does not know them. Some normalisations: it gives up on them. Knows nodes and sizes only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,11 +124,17 @@ _QUANTIZED: Mapping[str, tuple[str, slice]] = {
     "QLinearGlobalAveragePool": ("GlobalAveragePool", slice(0, 1)),
     "QLinearConcat": ("Concat", slice(2, None, 3)),
     "QGemm": ("Gemm", slice(0, 4, 3)),
+    "QuantizeLinear": ("QuantizeLinear", slice(0, 3)),
+    "DequantizeLinear": ("DequantizeLinear", slice(0, 3)),
 }
+# Standard operators whose output is as large as their input, which ONNX says by a function of other operators alone.
+_KEEP_SIZE = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
 
 def standard(node: onnx.NodeProto) -> onnx.NodeProto:
-    """The node itself, or for a quantised one of ONNX Runtime's own a standard one of the same shapes."""
+    """The node itself, or where inference does not know it one of the same shapes that it knows."""
+    if node.domain in ("", "ai.onnx") and node.op_type in _KEEP_SIZE:
+        return onnx.NodeProto(op_type="Identity", input=node.input[:1], output=node.output)
     if node.domain != "com.microsoft" or node.op_type not in _QUANTIZED:
         return node
     op_type, inputs = _QUANTIZED[node.op_type]

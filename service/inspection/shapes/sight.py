@@ -137,6 +137,12 @@ def _normalized_over(layer: Layer, view: View, before: Dims) -> View:
     return view and tuple(replace(s, field=None) if s.axis in axes else s for s in view)
 
 
+def _normalized_over_maps(layer: Layer, view: View, before: Dims, _after: Dims) -> View:
+    """Over what it is told to, by default each channel's whole map."""
+    axes = {axis % len(before) - len(before) for axis in layer.integers("axes") or (0, 2, 3)}
+    return view and tuple(replace(s, field=None) if s.axis in axes else s for s in view)
+
+
 def _pooled_whole(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     """The axes stay where they are, one long, unless a mean over height and width drops them."""
     return _whole(layer, view, before, after) if len(before) == len(after) else _reduced(layer, view, before, after)
@@ -293,6 +299,7 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("reduce_mean", "reduce_max", "reduce_sum", "reduce_l2", "reduce_min"), _reduced),
     **dict.fromkeys(("split", "gather", "concat", "glu"), _selected),
     **dict.fromkeys(("softmax", "log_softmax", "layer_norm", "rms_norm", "softmin"), _normalized),
+    "mean_variance_normalization": _normalized_over_maps,
     **dict.fromkeys(("dense", "q_gemm"), _dense),
     "transpose": _transposed,
     "pad": _padded,
