@@ -41,7 +41,8 @@ class Layer:
     The tensors of `outputs` hold its values, the first one is what people mean. `settings` are the attributes by
     their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs; a layer that the file writes
     as several nodes has those of the standard operator. `folded` are layers whose arithmetic is inside its weights.
-    `domain` is that of its first operator.
+    `domain` is that of its first operator. `operands` are what a layer of one operator reads as that has it: images
+    and constants mixed, also the same twice, "" for what is left out; empty for a layer of several.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Layer:
     settings: Mapping[str, Setting]
     folded: tuple[str, ...] = ()
     domain: str = ""
+    operands: tuple[str, ...] = ()
 
     @property
     def is_standard(self) -> bool:
@@ -126,6 +128,7 @@ def layers(model: onnx.ModelProto, manifest: Sequence[ManifestLayer] = ()) -> tu
             settings=step.settings,
             folded=_folded(step, found),
             domain=step.nodes[0].domain,
+            operands=step.operands,
         )
         for step, layer_id, aliases, stage in zip(
             found.steps, ids, unique_aliases(ids, names), _stages(found.steps, model), strict=True

@@ -20,7 +20,10 @@ _WEIGHT_ORDER = ("weight", "scale", "slope", "factor", "bias", "shift", "mean", 
 
 @dataclass(frozen=True)
 class Step:
-    """Nodes that make one layer, in the graph's order. `settings` are those of its main node and of its constants."""
+    """Nodes that make one layer, in the graph's order. `settings` are those of its main node and of its constants.
+
+    `operands` are what a single node reads, in its own order, empty for a layer of several.
+    """
 
     nodes: tuple[onnx.NodeProto, ...]
     kind: str
@@ -29,6 +32,7 @@ class Step:
     outputs: tuple[str, ...]
     settings: Mapping[str, Setting]
     also: tuple[str, ...] = ()  # other words for its kind
+    operands: tuple[str, ...] = ()
 
 
 def plain_step(node: onnx.NodeProto, graph: Graph) -> Step:
@@ -41,6 +45,7 @@ def plain_step(node: onnx.NodeProto, graph: Graph) -> Step:
         weights=tuple(name for name in constant if not _is_zero(name, graph.constants)),
         outputs=tuple(filter(None, node.output)),
         settings=_settings(node, graph),
+        operands=tuple(map(graph.tensor, node.input)),
     )
 
 
