@@ -116,7 +116,7 @@ class PrefixSessions:
                 mine = self._sessions[key] = Future()
             else:
                 self._sessions.move_to_end(key)
-        return self._built(key, model, mine) if waiting is None else waiting.result()
+        return self._built(key, model, mine) if waiting is None else stopping.awaited(waiting)
 
     def _built(self, key: _Key, model: onnx.ModelProto, mine: Future[InferenceSession]) -> InferenceSession:
         try:
