@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from math import exp, inf, log1p, tanh
+from math import exp, inf, isnan, log1p, tanh
 from typing import Any, Literal
 
 import numpy as np
@@ -102,6 +102,7 @@ ACTIVATIONS: Mapping[str, Callable[[float, Settings], tuple[float, str]]] = {
 def activation(kind: str, value: float, magnitude: float, settings: Settings) -> Derived:
     """`magnitude`: of what `value` is a sum of. No function here is steeper than 1.5: errors hardly grow."""
     result, text = ACTIVATIONS[kind](value, settings)
+    result = value if isnan(value) else result  # Python's min and max may let it go
     return Derived(result, magnitude, f"{text} = {result:.6g}", ElementwiseWork(inputs=[value]))
 
 
