@@ -290,6 +290,17 @@ def _selected(_layer: Layer, view: View, before: Dims, after: Dims) -> View:
     return view if all(before[s.axis] == after[s.axis] for s in view if s.axis is not None) else None
 
 
+def _gathered(layer: Layer, view: View, before: Dims, after: Dims) -> View:
+    """In any order, and the same several times: along the axis that is gathered from nobody can tell places."""
+    axis = layer.settings.get("axis", 0)
+    if view is None or not isinstance(axis, int) or len(before) != len(after):
+        return None
+    gathered = axis % len(before) - len(before)
+    if any(sight.axis == gathered and sight.field is not None for sight in view):
+        return None
+    return _selected(layer, tuple(replace(s, axis=None) if s.axis == gathered else s for s in view), before, after)
+
+
 def _sliced(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     """A crop, or every n-th position: a window of one position."""
     starts, axes, steps = layer.integers("starts"), layer.integers("axes"), layer.integers("steps")
@@ -331,7 +342,8 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffled_pixels),
     **dict.fromkeys(("reshape", "flatten"), _reshaped),
     **dict.fromkeys(("reduce_mean", "reduce_max", "reduce_sum", "reduce_l2", "reduce_min"), _reduced),
-    **dict.fromkeys(("split", "gather", "concat", "glu"), _selected),
+    **dict.fromkeys(("split", "concat", "glu"), _selected),
+    "gather": _gathered,
     **dict.fromkeys(("softmax", "log_softmax", "layer_norm", "rms_norm", "softmin"), _normalized),
     "mean_variance_normalization": _normalized_over_maps,
     **dict.fromkeys(("dense", "q_gemm"), _dense),

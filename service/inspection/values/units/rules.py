@@ -11,6 +11,7 @@ import onnx
 
 from service.inspection.graph.constants import opset_of
 from service.inspection.graph.layers import Layer
+from service.inspection.graph.steps import PLAIN_SOFTMAX
 from service.inspection.values.units import dense, elementwise, normalization, window_rules
 from service.inspection.values.units.asked import Asked, constant_weights, numbers, refused
 from service.inspection.values.units.derived import Derived
@@ -55,12 +56,13 @@ def _dense(asked: Asked) -> Derived:
 
 
 def _softmax(asked: Asked) -> Derived:
-    """Over one axis; before opset 13 over all from that axis on together."""
+    """Over one axis; the operator itself before opset 13 over all from that axis on together."""
     scores, place = asked.maps, asked.place
-    legacy = opset_of(asked.model) < 13
-    axis = asked.layer.settings.get("axis", 1 if legacy else -1)
-    rank = scores.ndim + 1
-    along = (axis % rank if isinstance(axis, int) else 1) - 1
+    legacy = opset_of(asked.model) < PLAIN_SOFTMAX and len(asked.layer.op_types) == 1
+    axis = asked.layer.settings.get("axis")
+    if not isinstance(axis, int):
+        raise refused(asked.layer, "the file does not say which axis it is over")
+    along = axis % (scores.ndim + 1) - 1
     if along < 0:
         raise refused(asked.layer, "it compares the images of a batch with each other")
     if legacy:

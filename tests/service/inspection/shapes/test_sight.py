@@ -80,3 +80,21 @@ def test_a_resize_that_keeps_the_aspect_ratio_is_not_told() -> None:
     values = {"sizes": np.array([2, 20], np.int64)}
     attributes = {"axes": [2, 3], "keep_aspect_ratio_policy": "not_larger"}
     assert field(model_of("Resize", ["x", "", "", "sizes"], values, 20, **attributes)) is None
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("opset", [11, 13])
+def test_a_softmax_without_an_axis_is_over_the_last_one_only_since_opset_13(operator: str, opset: int) -> None:
+    """Before it was over all values of an image, and nothing here tells how far that sees."""
+    found = field(model_of(operator, ["x"], {}, opset))
+    assert (found and found.size) == (None if opset < 13 else (1, SHAPE[-1]))
+
+
+def test_a_gather_along_the_image_is_in_an_order_that_nobody_follows() -> None:
+    """A picture turned round is as large as before."""
+    backwards = {"order": np.arange(SHAPE[-1])[::-1].copy()}
+    assert field(model_of("Gather", ["x", "order"], backwards, 20, axis=3)) is None
+    assert field(model_of("Gather", ["x", "order"], backwards, 20, axis=-1)) is None
+    channels = model_of("Gather", ["x", "order"], {"order": np.array([2, 1, 0])}, 20, axis=1)
+    assert (field(channels) or pytest.fail("no field")).status == "exact"
+    assert overlooked(channels) == {}

@@ -145,6 +145,36 @@ def test_softmax_over_any_axis_in_old_files_and_new(operator: str, axis: int, op
     agree(inspected.network(made))
 
 
+@pytest.mark.parametrize("axis", [1, -1])
+@pytest.mark.parametrize("opset", [11, 20])
+def test_a_softmax_of_several_nodes_is_over_one_axis_in_files_of_any_opset(opset: int, axis: int) -> None:
+    stated = {"axes": [axis]} if opset < 13 else {}
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"]),
+        helper.make_node("Exp", ["conv"], ["powers"]),
+        helper.make_node("ReduceSum", ["powers", *([] if stated else ["axes"])], ["total"], **stated),
+        helper.make_node("Div", ["powers", "total"], ["shares"]),
+    ]
+    values: dict[str, Any] = {"axes": np.array([axis])}
+    made = networks.network(
+        nodes, {"image": (1, 3, 4, 5)}, ["shares"], values=values, weights={"w": (3, 3, 1, 1)}, opsets={"": opset}
+    )
+    network = inspected.network(made)
+    assert network.layers[-1].kind == "softmax"
+    agree(network)
+
+
+@pytest.mark.parametrize(("alpha", "kind"), [(None, "silu"), (1.0, "silu"), (1.702, "swish")])
+def test_a_swish_is_a_silu_where_it_is_as_steep_as_one(alpha: float | None, kind: str) -> None:
+    stated = {} if alpha is None else {"alpha": alpha}
+    nodes = [helper.make_node("Conv", ["image", "w"], ["conv"]), helper.make_node("Swish", ["conv"], ["y"], **stated)]
+    made = networks.network(nodes, {"image": (1, 3, 4, 5)}, ["y"], weights={"w": (3, 3, 1, 1)}, opsets={"": 24})
+    network = inspected.network(made)
+    assert network.layers[-1].kind == kind
+    agree(network)
+    assert [each.kind for each in unit(network, "conv_1", channel=0, y=0, x=0).followed_by] == [kind]
+
+
 def test_half_precision_is_judged_by_its_own_rounding() -> None:
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["conv"], pads=[1] * 4),
