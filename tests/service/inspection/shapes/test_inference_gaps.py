@@ -61,6 +61,19 @@ def test_a_transposed_convolution_may_state_its_outputs_size(asked: list[int], c
     assert rows(nodes, {"weight": weight})[0].output_shape == (1, channels, *asked)
 
 
+@pytest.mark.parametrize("automatic", ["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"])
+@pytest.mark.parametrize(("kernel", "stride", "extra"), [(3, 2, 1), (2, 3, 2), (3, 3, 1), (1, 2, 0)])
+def test_a_transposed_convolution_that_pads_itself_is_as_large_as_the_runtimes(
+    automatic: str, kernel: int, stride: int, extra: int
+) -> None:
+    weight = np.ones((3, 2, kernel, kernel), np.float32)
+    attributes = {"strides": [stride] * 2, "output_padding": [extra] * 2, "auto_pad": automatic}
+    conv, relu = rows([node("ConvTranspose", ["x", "weight"], "up", **attributes), node("Relu", ["up"], "y")],
+                      {"weight": weight})  # fmt: skip
+    assert conv.output_shape == relu.output_shape
+    assert f" = {(conv.output_shape or ())[2]}" in conv.formula[0]
+
+
 @pytest.mark.parametrize(("opset", "scales"), [(18, 2), (21, 6), (22, 6)])  # one scale a group, later one a channel
 def test_a_group_normalisation_keeps_the_size_and_sees_the_whole_map(opset: int, scales: int) -> None:
     nodes = [

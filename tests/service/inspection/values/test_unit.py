@@ -98,7 +98,6 @@ def test_any_transposed_convolution(
     window: dict[str, Any], groups: int, per_group: int, filters: int, extra: int, side: int
 ) -> None:
     assume(all(extra < stride for stride in window["strides"]))
-    assume(not (extra and window["auto_pad"].startswith("SAME")))  # the runtime's size is not the standard's
     attributes = window | {"group": groups, "output_padding": [extra, extra]}
     spans = zip(window["kernel_shape"], window["strides"], strict=True)
     assume(all((side - 1) * stride + kernel > 4 for kernel, stride in spans))
@@ -119,6 +118,23 @@ def test_any_pooling(operator: str, window: dict[str, Any], ceil_mode: bool, inc
     if operator == "AveragePool":
         attributes["count_include_pad"] = int(include_pad)
     agree(behind_a_stem(Stage(operator, "layer", {}, attributes), 2, side))
+
+
+@pytest.mark.parametrize("operator", ["AveragePool", "LpPool"])  # ONNX Runtime refuses such a MaxPool
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 3), (1, 4), (2, 3), (2, 4)])
+@pytest.mark.parametrize("side", [8, 9])
+def test_a_pool_that_steps_further_than_it_is_wide_begins_where_the_runtime_begins(
+    operator: str, auto_pad: str, kernel: int, stride: int, side: int
+) -> None:
+    agree(behind_a_stem(networks.pool("layer", kernel, stride, operator, auto_pad=auto_pad), 2, side))
+
+
+@pytest.mark.parametrize("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("asked", [9, 10, 11])  # of 10 that there are
+def test_what_an_asked_size_leaves_over_stands_at_the_end(auto_pad: str, asked: int) -> None:
+    attributes = {"kernel_shape": [2, 2], "strides": [2, 2], "output_shape": [asked, asked], "auto_pad": auto_pad}
+    agree(behind_a_stem(Stage("ConvTranspose", "layer", {"weight": (2, 2, 2, 2)}, attributes), 2, 5))
 
 
 @given(st.sampled_from([1, 3, 5, 7]), st.integers(1, 9), st.floats(1e-4, 2), st.floats(0.3, 1), st.floats(1, 2))
