@@ -31,7 +31,7 @@ def size_formulas(layer: Layer, types: Types, windows: Sequence[SizedWindow] | N
     before, after = _sizes(layer.inputs[:1], types), _sizes(layer.outputs[:1], types)
     if not before or not after:
         return ()
-    if windows:
+    if windows and tuple(window.output for window in windows) == after[0][2:]:
         return tuple(dict.fromkeys(window.formula for window in windows))
     rule = _RULES.get(layer.kind)
     return () if rule is None else tuple(dict.fromkeys(rule(layer, types, before[0], after[0])))

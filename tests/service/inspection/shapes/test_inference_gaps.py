@@ -136,6 +136,19 @@ def test_of_another_domains_operator_nobody_says_that_it_is_a_standard_one() -> 
     assert row.reason == "'LayerNormalization' is not a standard operator, and the file states no shape for it"
 
 
+@pytest.mark.parametrize("kernel", [[2, 1], [12, 13]])
+def test_an_unpooling_is_no_window_over_its_input(kernel: list[int]) -> None:
+    window = {"kernel_shape": kernel, "strides": kernel}
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["pool", "places"], **window),
+        node("MaxUnpool", ["pool", "places"], "unpool", **window),
+        node("Relu", ["unpool"], "y"),
+    ]
+    _, unpool, relu = rows(nodes)
+    assert (unpool.reason, relu.reason, unpool.formula) == (None, None, ())
+    assert unpool.receptive_field is None
+
+
 def test_widths_of_a_padding_that_the_graph_computes_are_evaluated() -> None:
     """As PyTorch's earlier exporter writes F.pad: innermost axis first, filled up with zeros, turned round."""
     nodes = [
