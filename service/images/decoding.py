@@ -64,6 +64,9 @@ _JPEG_SCALES = (8, 4, 2)  # what Pillow offers of libjpeg-turbo, and what it has
 _CLOCKED_BYTES = 1024  # reads of headers are not timed, only counted
 # Pixels of PNG that are more than 4 bytes take longer, and count for more than one.
 _WEIGHTS = {"RGB;16B": 1.5, "RGBA;16B": 2.0}
+# Grey samples of 2 and 4 bits are spread over 0 to 255 as they are read, and the transparent one is not.
+_SAMPLE_STEPS = {"L;2": 85, "L;4": 17}
+_DEEP_COLOURS, _THEIR_LOWER_BYTES = "RGB;16B", "RGB;16L"
 _ORDINARY_SCANS = 12
 _SCANNED_PIXELS = 500_000_000
 
@@ -129,12 +132,16 @@ def decode(data: bytes, limits: ImageLimits) -> Image.Image:
 
 
 def upright_size(data: bytes) -> tuple[int, int]:
-    """Width and height of an image that `decode` takes, its EXIF orientation applied; reads the header only."""
+    """Width and height of an image that `decode` has taken, its EXIF orientation applied; reads the header only, but
+    of a PNG that states its orientation, which it may do behind the pixels.
+    """
     name = image_format(data)
     if name is None:
         raise UnsupportedImageError(likeness(data), FORMATS)
-    opened = _opened(data, name, ImageLimits().max_cpu_seconds)
+    opened = _opened(data, name, math.inf)
     width, height = opened.size
+    if name == "PNG" and b"eXIf" in data:
+        opened.load()
     return (height, width) if exif_orientation(opened.info.get("exif")) in _SIDEWAYS else (width, height)
 
 
@@ -171,8 +178,12 @@ def _from_file(data: bytes, name: str, limits: ImageLimits, purpose: Preprocessi
     _check_cost(data, opened, limits)
     try:
         extent = opened.size if purpose is None or name != "JPEG" else _drafted(opened, purpose)
+        packing = str(opened.tile[0].args) if opened.tile else ""
         opened.load()
-        flat = _flattened(opened)
+        if packing == _DEEP_COLOURS and "transparency" in opened.info:
+            flat = _deep_on_white(opened, _lower_bytes(data, limits))
+        else:
+            flat = _flattened(opened, _SAMPLE_STEPS.get(packing, 1))
         orientation = exif_orientation(opened.info.get("exif"))
         upright = flat.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else flat
     except ImageTooComplexError:
@@ -238,10 +249,12 @@ def _scale(size: tuple[int, int], orientation: int, purpose: Preprocessing) -> i
     return next((s for s in _JPEG_SCALES if s <= spare and (orientation == 1 or whole % s == 0)), 1)
 
 
-def _flattened(image: Image.Image) -> Image.Image:
+def _flattened(image: Image.Image, sample_step: int = 1) -> Image.Image:
     """Any mode of the five formats in mode L or RGB, without transparency."""
     if image.mode.startswith("I"):
         return _eight_bits(image)
+    if sample_step > 1 and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] = (image.info["transparency"] & (255 // sample_step)) * sample_step
     if image.has_transparency_data:
         return _on_white(image)
     if image.mode in ("L", "RGB"):
@@ -255,6 +268,24 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     grey = ((values + 128) // 257).astype(np.uint8)
     grey[values == image.info.get("transparency", -1)] = 255
     return Image.fromarray(grey)
+
+
+def _lower_bytes(data: bytes, limits: ImageLimits) -> Image.Image:
+    """Of a PNG with 16 bits a colour, of which Pillow keeps the upper ones."""
+    opened = _opened(data, "PNG", limits.max_cpu_seconds)
+    opened.decodermaxblock = _BLOCK_BYTES
+    opened.tile = [opened.tile[0]._replace(args=_THEIR_LOWER_BYTES)]
+    opened.load()
+    return opened
+
+
+def _deep_on_white(image: Image.Image, lower: Image.Image) -> Image.Image:
+    """The upper bytes, white where all 16 bits of all three colours are those of the transparent colour."""
+    transparent = np.asarray(image.info["transparency"])
+    pixels = np.array(image)
+    hidden = ((pixels == transparent >> 8) & (np.asarray(lower) == transparent & 255)).all(axis=2)
+    pixels[hidden] = 255
+    return Image.fromarray(pixels)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -116,7 +116,7 @@ class PrefixSessions:
                 mine = self._sessions[key] = Future()
             else:
                 self._sessions.move_to_end(key)
-        return self._built(key, model, mine) if waiting is None else waiting.result()
+        return self._built(key, model, mine) if waiting is None else stopping.awaited(waiting)
 
     def _built(self, key: _Key, model: onnx.ModelProto, mine: Future[InferenceSession]) -> InferenceSession:
         try:
@@ -177,15 +177,30 @@ def prefix(
 def take_any_rows(graph: onnx.GraphProto) -> None:
     """Makes reshapes to a constant shape with 1 row keep as many rows as they are given."""
     weights = {weight.name: weight for weight in graph.initializer}
-    weights |= {node.output[0]: a.t for node in graph.node for a in node.attribute if node.op_type == "Constant"}
+    constants = {node.output[0]: node.attribute for node in graph.node if node.op_type == "Constant"}
     for node in graph.node:
-        shape = weights.get(node.input[1]) if node.op_type == "Reshape" and len(node.input) == 2 else None
-        sizes = [] if shape is None else numpy_helper.to_array(shape).tolist()
+        target = node.input[1] if node.op_type == "Reshape" and len(node.input) == 2 else ""
+        sizes = _integers(weights[target]) if target in weights else _stated_integers(constants.get(target, ()))
         if len(sizes) > 1 and sizes[0] == 1:
             name = f"{node.output[0]}/any_rows"
             # In a reshape's target 0 means: as in the input.
             graph.initializer.append(numpy_helper.from_array(np.array([0, *sizes[1:]], np.int64), name))
             node.input[1] = name
+
+
+def _integers(tensor: onnx.TensorProto) -> list[int]:
+    values: list[int] = numpy_helper.to_array(tensor).reshape(-1).tolist()
+    return values
+
+
+def _stated_integers(attributes: Iterable[onnx.AttributeProto]) -> list[int]:
+    """Of a Constant, which may hold a vector without a tensor; empty for one of another form."""
+    for attribute in attributes:
+        if attribute.name == "value":
+            return _integers(attribute.t)
+        if attribute.name == "value_ints":
+            return list(attribute.ints)
+    return []
 
 
 def _ancestors(

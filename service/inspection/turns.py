@@ -4,9 +4,11 @@ from collections import deque
 from threading import Lock
 from types import TracebackType
 
+from service.inspection import stopping
+
 
 class Turns:
-    """As a context manager: one at a time, first come, first served."""
+    """As a context manager: one at a time, first come, first served. Who is stopped while it waits leaves the queue."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -21,13 +23,30 @@ class Turns:
             mine = Lock()
             mine.acquire()
             self._waiting.append(mine)
-        mine.acquire()
+        try:
+            with stopping.waiting():
+                while not mine.acquire(timeout=stopping.LOOKS_SECONDS):
+                    stopping.check()
+        except BaseException:
+            self._leave(mine)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
+            self._next()
+
+    def _leave(self, mine: Lock) -> None:
+        """The queue; or hands on the turn that has come meanwhile."""
+        with self._lock:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
             else:
-                self._taken = False
+                self._next()
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().release()
+        else:
+            self._taken = False

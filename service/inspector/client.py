@@ -24,7 +24,7 @@ import onnx
 
 from service.engine.model_file import ModelFile
 from service.engine.serialization import serialized
-from service.errors import DeadlineExceededError, InspectionBusyError, InspectionEndedError
+from service.errors import DeadlineExceededError, FoveaError, InspectionBusyError, InspectionEndedError
 from service.inspector.messages import (
     Answered,
     Broken,
@@ -35,6 +35,7 @@ from service.inspector.messages import (
     Refused,
     Started,
     Unwanted,
+    Waits,
     received,
     send,
 )
@@ -72,6 +73,7 @@ class Inspector:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._process: _Process | None = None
+        self._closed = False
 
     async def ask(self, work: Callable[..., Any], *args: Any, seconds: float) -> Any:
         """`work(*args)`, done in the process. `work` is a function of a module; arguments and result can be pickled.
@@ -90,13 +92,16 @@ class Inspector:
                 asyncio.get_running_loop().call_later(_GRACE_SECONDS, process.end_if_still_at, asked)
 
     def close(self) -> None:
-        """Ends the process; whoever still waits gets InspectionEndedError."""
+        """Ends the process, for good; whoever still waits, or asks later, gets InspectionEndedError."""
         with self._lock:
+            self._closed = True
             if self._process is not None:
                 self._process.end()
 
     def _put(self, asked: _Asked) -> "_Process":
         with self._lock:
+            if self._closed:
+                raise InspectionEndedError(-signal.SIGKILL)
             if self._process is None or not self._process.alive:
                 self._process = _Process(self._max_bytes, self._put)
             self._process.ask(asked)
@@ -175,6 +180,8 @@ class _Process:
         match message:
             case Started():
                 self._waiting[message.number].started = True
+            case Waits():
+                self._no_longer_at(message.number)
             case Answered():
                 self._settle(message.number, message.result)
             case Refused():
@@ -187,6 +194,11 @@ class _Process:
     def _graph(self, wanted: GraphWanted) -> bytes:
         args = self._waiting[wanted.number].args
         return next(serialized(a.model) for a in args if isinstance(a, ModelFile) and a.sha256 == wanted.sha256)
+
+    def _no_longer_at(self, number: int) -> None:
+        with self._lock:
+            if number in self._waiting:
+                self._waiting[number].started = False
 
     def _settle(self, number: int, outcome: Any) -> None:
         with self._lock:
@@ -210,7 +222,14 @@ class _Process:
                 with suppress(InvalidStateError):
                     asked.answer.set_exception(InspectionEndedError(code))
             elif not asked.given_up:
-                self._again(asked)
+                self._ask_again(asked)
+
+    def _ask_again(self, asked: _Asked) -> None:
+        try:
+            self._again(asked)
+        except FoveaError as error:  # too many are waiting, or the service leaves
+            with suppress(InvalidStateError):
+                asked.answer.set_exception(error)
 
 
 def _question(asked: _Asked) -> Question:

@@ -7,7 +7,7 @@ import os
 import threading
 import traceback
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,8 @@ from service.engine.session_model import SessionModel
 from service.errors import FoveaError
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions
-from service.inspection.stopping import Stop, StoppedError, current
+from service.inspection.stopping import Stop, StoppedError, awaited, current
+from service.inspection.turns import Turns
 from service.inspector.messages import (
     Answered,
     Broken,
@@ -35,6 +36,7 @@ from service.inspector.messages import (
     Refused,
     Started,
     Unwanted,
+    Waits,
     received,
     send,
 )
@@ -51,7 +53,7 @@ class Desk:
         self._sending = threading.Lock()
         self._sessions = PrefixSessions(_session, max_bytes)
         self._networks: OrderedDict[str, Network] = OrderedDict()
-        self._opening = threading.Lock()
+        self._opening = Turns()
         self._graphs: dict[str, Future[bytes]] = {}
         self._stops: dict[int, Stop] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="inspector", initializer=_only_where_idle)
@@ -70,8 +72,11 @@ class Desk:
             case Unwanted():
                 if (stop := self._stops.get(message.number)) is not None:
                     stop()
+                    if stop.waits.is_set():  # what waits gets the CPU last of all, and may end late
+                        self._say(Waits(message.number))
             case Graph():
-                self._graphs[message.sha256].set_result(message.data)
+                with suppress(KeyError, InvalidStateError):  # whoever asked was stopped meanwhile
+                    self._graphs[message.sha256].set_result(message.data)
 
     def _work_on(self, question: Question) -> None:
         self._say(Started(question.number))
@@ -119,7 +124,7 @@ class Desk:
         self._graphs[digest] = Future()
         try:
             self._say(GraphWanted(digest, number))
-            return self._graphs[digest].result()
+            return awaited(self._graphs[digest])
         finally:
             del self._graphs[digest]
 

@@ -53,6 +53,13 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """One that is no longer wanted has only waited for others, and does nothing more: nobody need be ended over it."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Answered:
     number: int
     result: Any

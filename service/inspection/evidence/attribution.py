@@ -168,6 +168,10 @@ def by_eigen(case: Case) -> Evidence:
         )
     layer = case.layer or _default_layer(case, classes=case.network.file.output is not None)
     maps = _channels_first(case, layer, case.network.values([layer.output], case.image)[layer.output])
+    if not np.isfinite(maps).all():
+        raise InvalidParameterError(
+            "layer", layer.id, "some of its values are not finite, and such maps have no component: ask for another one"
+        )
     values, weights = cam.principal_component(maps)
     return Evidence("eigen", "asked for", _FORMULAS["eigen"], values, layer, _placed(case, layer), weights=weights)
 

@@ -15,6 +15,7 @@ _FIELD_WORDS = {
     "InstanceNormalization": "instance_norm",
     "LayerNormalization": "layer_norm",
     "GroupNormalization": "group_norm",
+    "RMSNormalization": "rms_norm",
     "LRN": "local_response_norm",
     "PRelu": "prelu",
     "LSTM": "lstm",
@@ -35,7 +36,9 @@ _FIELD_WORDS = {
 PIXEL_ARITHMETIC = frozenset(
     {"cast", "transpose", "mul", "add", "sub", "div", "identity", "reshape", "gather", "dequantize_linear"}
 )
-_STANDARD_DOMAINS = ("", "ai.onnx")
+STANDARD_DOMAINS = ("", "ai.onnx")
+# ONNX Runtime's own that do what the standard ones of the same name do, for more types.
+_AS_STANDARD = frozenset({("com.microsoft", "QuantizeLinear"), ("com.microsoft", "DequantizeLinear")})
 
 # Classes of torch.nn that are several nodes in a file, by what a person calls them.
 _MODULE_WORDS = {
@@ -83,7 +86,7 @@ def kind_of(op_type: str, domain: str = "") -> str:
 
     One that has a standard operator's name in a domain of its own may mean something else: its domain stands before.
     """
-    if domain not in _STANDARD_DOMAINS:
+    if domain not in STANDARD_DOMAINS and (domain, op_type) not in _AS_STANDARD:
         return _snake_case(f"{domain}_{op_type}" if has(op_type) else op_type)
     return _FIELD_WORDS.get(op_type) or _snake_case(op_type)
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 import onnx
+from onnx.defs import has
 
 from service.engine.model_metadata import ManifestLayer
 from service.errors import UnknownLayerError
@@ -23,7 +24,7 @@ from service.inspection.graph.exporter_names import (
     telling_name,
 )
 from service.inspection.graph.grouping import Grouped, grouped
-from service.inspection.graph.kinds import PIXEL_ARITHMETIC
+from service.inspection.graph.kinds import PIXEL_ARITHMETIC, STANDARD_DOMAINS
 from service.inspection.graph.layer_names import unique_aliases, unique_ids, url_safe
 from service.inspection.graph.steps import Step
 
@@ -40,6 +41,8 @@ class Layer:
     The tensors of `outputs` hold its values, the first one is what people mean. `settings` are the attributes by
     their ONNX names, `pads`, `axes`, ... also where the file has them as constant inputs; a layer that the file writes
     as several nodes has those of the standard operator. `folded` are layers whose arithmetic is inside its weights.
+    `domain` is that of its first operator. `operands` are what a layer of one operator reads as that has it: images
+    and constants mixed, also the same twice, "" for what is left out; empty for a layer of several.
     """
 
     id: str
@@ -52,6 +55,13 @@ class Layer:
     outputs: tuple[str, ...]
     settings: Mapping[str, Setting]
     folded: tuple[str, ...] = ()
+    domain: str = ""
+    operands: tuple[str, ...] = ()
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether ONNX itself defines the (first) operator; another domain's may only have the same name."""
+        return self.domain in STANDARD_DOMAINS and has(self.op_types[0])
 
     @property
     def output(self) -> str:
@@ -117,6 +127,8 @@ def layers(model: onnx.ModelProto, manifest: Sequence[ManifestLayer] = ()) -> tu
             outputs=step.outputs,
             settings=step.settings,
             folded=_folded(step, found),
+            domain=step.nodes[0].domain,
+            operands=step.operands,
         )
         for step, layer_id, aliases, stage in zip(
             found.steps, ids, unique_aliases(ids, names), _stages(found.steps, model), strict=True

@@ -14,13 +14,17 @@ from service.inspection.graph.exporter_names import module_of
 from service.inspection.graph.kinds import kind_of
 from service.inspection.graph.matching import Graph, Match
 
+PLAIN_SOFTMAX = 13  # the first opset whose Softmax is over one axis, and by default over the last
 # Of words in formulas: a layer's weights in the order in which the standard operator has them.
 _WEIGHT_ORDER = ("weight", "scale", "slope", "factor", "bias", "shift", "mean", "deviation")
 
 
 @dataclass(frozen=True)
 class Step:
-    """Nodes that make one layer, in the graph's order. `settings` are those of its main node and of its constants."""
+    """Nodes that make one layer, in the graph's order. `settings` are those of its main node and of its constants.
+
+    `operands` are what a single node reads, in its own order, empty for a layer of several.
+    """
 
     nodes: tuple[onnx.NodeProto, ...]
     kind: str
@@ -29,6 +33,7 @@ class Step:
     outputs: tuple[str, ...]
     settings: Mapping[str, Setting]
     also: tuple[str, ...] = ()  # other words for its kind
+    operands: tuple[str, ...] = ()
 
 
 def plain_step(node: onnx.NodeProto, graph: Graph) -> Step:
@@ -41,6 +46,7 @@ def plain_step(node: onnx.NodeProto, graph: Graph) -> Step:
         weights=tuple(name for name in constant if not _is_zero(name, graph.constants)),
         outputs=tuple(filter(None, node.output)),
         settings=_settings(node, graph),
+        operands=tuple(map(graph.tensor, node.input)),
     )
 
 
@@ -55,6 +61,8 @@ def _kind(node: onnx.NodeProto, constants: Constants) -> str:
             return "dropout"
         if node.op_type == "Reshape" and class_name == "Flatten":
             return "flatten"
+        if node.op_type == "Swish" and any(each.name == "alpha" and each.f != 1 for each in node.attribute):
+            return "swish"
     return kind_of(node.op_type, node.domain)
 
 
@@ -114,8 +122,12 @@ def _named_settings(match: Match, graph: Graph) -> dict[str, Setting]:
 
 
 def _settings(node: onnx.NodeProto, graph: Graph) -> dict[str, Setting]:
-    """With the kernel's size taken from the weight where a convolution does not state it."""
+    """With the kernel's size taken from the weight where a convolution does not state it, and a softmax's axis from the
+    opset, which changed it.
+    """
     found = graph.settings(node)
+    if node.op_type in ("Softmax", "LogSoftmax"):
+        found.setdefault("axis", 1 if graph.opset < PLAIN_SOFTMAX else -1)
     if node.op_type in ("Conv", "ConvTranspose") and "kernel_shape" not in found and len(node.input) > 1:
         weight = graph.constants.initializers.get(node.input[1])
         if weight is not None:

@@ -19,7 +19,8 @@ AutoPad = Literal["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]
 class Window:
     """A convolution's or pooling's window along one axis. `padding` (begin, end) counts if `auto_pad` is NOTSET.
 
-    ONNX Runtime pads a `pooling` by `auto_pad` as if it had no dilation; a dilated convolution it refuses.
+    ONNX Runtime pads a `pooling` by `auto_pad` as if it had no dilation, and cuts off where its stride is larger than
+    its kernel; a dilated convolution it refuses.
     """
 
     kernel: int
@@ -63,14 +64,16 @@ class TransposedWindow:
 
 
 def window_padding(size: int, window: Window) -> tuple[int, int]:
-    """The zeros (begin, end) really added to an input of `size`: `auto_pad` resolved."""
+    """The zeros (begin, end) really added to an input of `size`, a negative number cuts off: `auto_pad` resolved."""
     if window.auto_pad == "NOTSET":
         return window.padding
     if window.auto_pad == "VALID":
         return 0, 0
-    extent = window.kernel if window.pooling else window.extent
-    total = max(extent - (size % window.stride or window.stride), 0)
-    return _split(total, more_at_end=window.auto_pad == "SAME_UPPER")
+    reach = size % window.stride or window.stride
+    upper = window.auto_pad == "SAME_UPPER"
+    if window.pooling:
+        return _split_of_a_pool(window.kernel - reach, more_at_end=upper)
+    return _split(max(window.extent - reach, 0), more_at_end=upper)
 
 
 def window_size(size: int, window: Window) -> int:
@@ -96,15 +99,19 @@ def window_formula(size: int, window: Window) -> str:
 
 
 def transposed_padding(size: int, window: TransposedWindow) -> tuple[int, int]:
-    """What is cut off (begin, end) from the full output; a negative number adds zeros instead."""
+    """What is cut off (begin, end) from the full output; a negative number adds zeros instead.
+
+    Where an output is asked for that is larger than the full one, all that is missing comes at the end.
+    """
+    upper = window.auto_pad == "SAME_UPPER"
     if window.output_size is not None:
         total = _full(size, window) - window.output_size
-        return _split(total, more_at_end=window.auto_pad == "SAME_UPPER")
+        return (0, total) if total < 0 else _split(total, more_at_end=upper)
     if window.auto_pad == "NOTSET":
         return window.padding
     if window.auto_pad == "VALID":
         return 0, 0
-    return _split(max(window.extent - window.stride, 0), more_at_end=window.auto_pad == "SAME_UPPER")
+    return _split(max(window.extent + window.output_padding - window.stride, 0), more_at_end=upper)
 
 
 def transposed_size(size: int, window: TransposedWindow) -> int:
@@ -177,6 +184,12 @@ def _require_positive(**numbers: int) -> None:
 def _split(total: int, *, more_at_end: bool) -> tuple[int, int]:
     less = total // 2
     return (less, total - less) if more_at_end else (total - less, less)
+
+
+def _split_of_a_pool(total: int, *, more_at_end: bool) -> tuple[int, int]:
+    """As ONNX Runtime's, whose half of a negative number is the one nearer to zero."""
+    begin = int((total if more_at_end else total + 1) / 2)
+    return begin, total - begin
 
 
 def _full(size: int, window: TransposedWindow) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from service.inspection.graph.layers import Layer
-from service.inspection.shapes.costs import dense_inputs
+from service.inspection.shapes.costs import biases, dense_inputs, summed
 from service.inspection.shapes.tensor_types import UNKNOWN, TensorType, known_sizes
 
 Types = Mapping[str, TensorType]
@@ -25,8 +25,10 @@ def parameters_formula(layer: Layer, types: Types, parameters: int | None) -> st
     if layer.kind == "batch_norm":
         return f"2*{prod(weight)} = {parameters:,}"
     if layer.kind in (*_CONVOLUTIONS, "dense") and len(weight) > 1:
-        bias = f" + {_outputs(layer, weight)}" if len(shapes) > 1 else ""
-        return f"{_product(_weight_factors(layer, weight))}{bias} = {parameters:,}"
+        added = biases(layer, types) if layer.kind == "dense" else (len(shapes) > 1) * _channels_out(layer, weight)
+        bias = f" + {added}" if added else ""
+        matrices = map(str, weight[:-2]) if layer.kind == "dense" else ()
+        return f"{_product((*matrices, *_weight_factors(layer, weight)))}{bias} = {parameters:,}"
     learned = [sizes for sizes in shapes if sizes and prod(sizes) > 1]
     if sum(map(prod, learned)) != parameters:  # some of them are no trained numbers
         return None
@@ -40,8 +42,9 @@ def macs_formula(layer: Layer, types: Types, macs: int | None) -> str | None:
     after = known_sizes(types.get(layer.output, UNKNOWN).dims)
     if not macs or not before or not after:
         return None
-    if layer.kind == "matmul":
-        return f"{_product(_without_ones((*after, before[-1])))} = {macs:,}"
+    if layer.kind in ("matmul", "gemm"):
+        terms = summed(layer, types)
+        return None if terms is None else f"{_product(_without_ones((*after, terms)))} = {macs:,}"
     if layer.kind not in (*_CONVOLUTIONS, "dense") or not weight or len(weight) < 2:
         return None
     grid = before if layer.kind == "transposed_conv" else after
@@ -57,9 +60,7 @@ def _weight_factors(layer: Layer, weight: Sizes) -> list[str]:
     return [f"{weight[0]}", shared, *map(str, weight[2:])]
 
 
-def _outputs(layer: Layer, weight: Sizes) -> int:
-    if layer.kind == "dense":
-        return dense_inputs(layer, weight)[1]
+def _channels_out(layer: Layer, weight: Sizes) -> int:
     return weight[0] if layer.kind == "conv" else weight[1] * layer.groups
 
 

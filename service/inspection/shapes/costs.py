@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from math import prod
 
 import onnx
-from onnx.defs import has
 
 from service.inspection.graph.layers import Layer
 from service.inspection.shapes.arithmetic import (
@@ -15,7 +14,6 @@ from service.inspection.shapes.arithmetic import (
     conv_macs,
     conv_parameters,
     dense_macs,
-    dense_parameters,
     transposed_conv_macs,
     transposed_conv_parameters,
 )
@@ -23,11 +21,14 @@ from service.inspection.shapes.tensor_types import UNKNOWN, TensorType, known_si
 
 Types = Mapping[str, TensorType]
 
+_BIASED = 2  # weights of a layer that has a weight and a bias
 _FLOATS = frozenset(getattr(onnx.TensorProto, name) for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
 # Their floating constants are settings, not learned.
 _NOTHING_LEARNED = frozenset({"resize", "pad", "clip", "div", "quantize_linear", "dequantize_linear"})
 # Standard operators that do multiply and accumulate, but have no rule here.
 _NOT_COUNTED = frozenset({"if", "loop", "scan", "lstm", "gru", "rnn", "einsum", "attention", "deform_conv"})
+# Sums and pools of integers, and the ways there and back.
+_ONNX_RUNTIMES_OWN = ("q_linear_", "quantize_linear", "dequantize_linear")
 # Layers of integers, by what they are with floating numbers. Their weight stands among scales and zero points.
 _QUANTIZED = {
     "quantized_conv": "conv",
@@ -51,7 +52,7 @@ def parameters(layer: Layer, types: Types) -> int | None:
         return _quantized_parameters(layer, types)
     weight = known_sizes(shapes[0]) if shapes else None
     if layer.kind in ("conv", "transposed_conv", "dense", "batch_norm") and shapes:
-        return None if weight is None else _ruled(layer, weight, bias=len(shapes) > 1)
+        return None if weight is None else _ruled(layer, weight, biases(layer, types))
     learned = [types.get(w, UNKNOWN) for w in layer.weights if types.get(w, UNKNOWN).element in _FLOATS]
     return sum(count for count in (tensor.count for tensor in learned) if count is not None and count > 1)
 
@@ -59,17 +60,20 @@ def parameters(layer: Layer, types: Types) -> int | None:
 def macs(layer: Layer, types: Types) -> int | None:
     """For the whole batch, without biases; 0 for kinds without weights to multiply by, None where it is not known."""
     kind = _QUANTIZED.get(layer.kind, layer.kind)
-    if kind not in ("conv", "transposed_conv", "dense", "matmul"):
-        known = has(layer.op_types[0]) or layer.kind.startswith("q_linear_")  # sums and pools of ONNX Runtime's own
+    if kind not in ("conv", "transposed_conv", "dense", "matmul", "gemm"):
+        known = layer.is_standard or layer.kind.startswith(_ONNX_RUNTIMES_OWN)
         return 0 if known and layer.kind not in _NOT_COUNTED else None
+    if kind in ("matmul", "gemm") or (layer.kind in _QUANTIZED and kind == "dense"):
+        terms, sums = summed(layer, types), types.get(layer.output, UNKNOWN).count
+        return None if terms is None or sums is None else sums * terms
     weight = _weight(layer, types)
     before = known_sizes(types.get(layer.inputs[0], UNKNOWN).dims) if layer.inputs else None
     after = known_sizes(types.get(layer.output, UNKNOWN).dims)
     if before is None or after is None or len(before) < 1:
         return None
-    if kind == "matmul" or (kind == "dense" and weight is None and layer.kind in _QUANTIZED):
-        return prod(after) * before[-1]
-    return None if weight is None or len(weight) < 2 else _products(layer, kind, weight, before, after)
+    if weight is None or len(weight) < (1 if kind == "dense" else 2):
+        return None
+    return _products(layer, kind, weight, before, after)
 
 
 def _weight(layer: Layer, types: Types) -> tuple[int, ...] | None:
@@ -87,19 +91,33 @@ def _quantized_parameters(layer: Layer, types: Types) -> int | None:
     return None if weight is None else prod(weight) + sum(count or 0 for count in biases)
 
 
+def summed(layer: Layer, types: Types) -> int | None:
+    """Products in each sum of a product of matrices: the length of the rows of the operand that stands first."""
+    sizes = known_sizes(types.get(next(iter((*layer.operands, *layer.inputs)), ""), UNKNOWN).dims)
+    return None if not sizes else sizes[0] if layer.settings.get("transA") == 1 else sizes[-1]
+
+
+def biases(layer: Layer, types: Types) -> int | None:
+    """How many numbers a layer with a weight adds; 0 where it has no bias, or is told to take it 0 times."""
+    if len(layer.weights) < _BIASED or layer.settings.get("beta") == 0:
+        return 0
+    return types.get(layer.weights[1], UNKNOWN).count
+
+
 def dense_inputs(layer: Layer, weight: tuple[int, ...]) -> tuple[int, int]:
-    """(inputs, outputs) of a dense layer's weight; Gemm may hold it transposed."""
-    inputs, outputs = weight[-2:]
+    """(inputs, outputs) of a dense layer's weight; Gemm may hold it transposed, a vector gives one output."""
+    inputs, outputs = weight[-2:] if len(weight) > 1 else (*weight, 1)
     return (outputs, inputs) if layer.settings.get("transB") == 1 else (inputs, outputs)
 
 
-def _ruled(layer: Layer, weight: tuple[int, ...], *, bias: bool) -> int | None:
+def _ruled(layer: Layer, weight: tuple[int, ...], added: int | None) -> int | None:
     if layer.kind == "batch_norm":
         return batch_norm_parameters(prod(weight))
+    if layer.kind == "dense":
+        return None if added is None else prod(weight) + added
     if len(weight) < 2:
         return None
-    if layer.kind == "dense":
-        return dense_parameters(*dense_inputs(layer, weight), bias=bias)
+    bias = added != 0
     if layer.kind == "conv":
         return conv_parameters(weight[1] * layer.groups, weight[0], weight[2:], layer.groups, bias=bias)
     return transposed_conv_parameters(weight[0], weight[1] * layer.groups, weight[2:], layer.groups, bias=bias)
@@ -107,7 +125,8 @@ def _ruled(layer: Layer, weight: tuple[int, ...], *, bias: bool) -> int | None:
 
 def _products(layer: Layer, kind: str, weight: tuple[int, ...], before: tuple[int, ...], after: tuple[int, ...]) -> int:
     if kind == "dense":
-        return prod(after[:-1]) * dense_macs(*dense_inputs(layer, weight))
+        rows = after[:-1] if len(weight) > 1 else after
+        return prod(rows) * dense_macs(*dense_inputs(layer, weight))
     kernel, groups = weight[2:], layer.groups
     if kind == "conv":
         return after[0] * conv_macs(weight[1] * groups, weight[0], kernel, after[2:], groups)

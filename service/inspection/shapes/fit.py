@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from service.inspection.graph.layers import Layer
 from service.inspection.shapes.costs import dense_inputs
-from service.inspection.shapes.layer_windows import sized_windows
+from service.inspection.shapes.layer_windows import WINDOWED, sized_windows
 from service.inspection.shapes.tensor_types import UNKNOWN, TensorType, known_sizes
 
 _MEET_ELEMENTWISE = frozenset({"add", "sub", "mul", "div", "concat", "max", "min", "pow", "mean"})
@@ -36,7 +36,7 @@ def _misfits(layer: Layer, types: Mapping[str, TensorType]) -> Iterator[Misfit]:
         return
     if layer.kind in ("conv", "transposed_conv") and weight and len(weight) > 2 and len(before) > 1:
         yield from _channels(layer, weight, before)
-    if layer.kernel is not None:
+    if layer.kernel is not None and layer.kind in WINDOWED:
         yield from _windows(layer, before)
     if layer.kind == "dense" and weight and len(weight) > 1:
         yield from _features(layer, weight, before)

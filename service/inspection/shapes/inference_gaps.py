@@ -1,8 +1,9 @@
 """Nodes whose sizes ONNX's shape inference gets wrong, written as equally large ones that it gets right.
 
 Pools that round up: before opset 22 it counts a last window that lies in the padding alone, which the operators' text
-and ONNX Runtime leave out. Transposed convolutions that state their output's size: it forgets the size. ONNX Runtime's
-quantised operators: it does not know them. Knows nodes and sizes only.
+and ONNX Runtime leave out. Transposed convolutions that state their output's size, or leave the padding to the
+operator: it forgets the size, or makes it larger by the output padding. ONNX Runtime's quantised operators: it does not
+know them. Some normalisations: it gives up on them. Knows nodes and sizes only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from onnx.helper import make_attribute
 
 from service.errors import InvalidParameterError
 from service.inspection.shapes.arithmetic import (
+    AutoPad,
     TransposedWindow,
     Window,
     transposed_padding,
@@ -24,7 +26,7 @@ _POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 
 def is_doubtful(node: onnx.NodeProto) -> bool:
     if node.op_type == "ConvTranspose":
-        return any(each.name == "output_shape" and each.ints for each in node.attribute)
+        return any((each.name == "output_shape" and each.ints) or _is_same(each) for each in node.attribute)
     return node.op_type in _POOLS and any(each.name == "ceil_mode" and each.i == 1 for each in node.attribute)
 
 
@@ -52,6 +54,10 @@ def corrected(
     return same
 
 
+def _is_same(attribute: onnx.AttributeProto) -> bool:
+    return attribute.name == "auto_pad" and attribute.s.startswith(b"SAME")
+
+
 _REPLACED = frozenset({"ceil_mode", "pads", "output_shape", "auto_pad"})
 
 
@@ -74,7 +80,7 @@ def _transposed_windows(node: onnx.NodeProto, kernel: Sequence[int]) -> list[Tra
     lists = {each.name: list(each.ints) for each in node.attribute}
     axes = len(kernel)
     ones, zeros = [1] * axes, [0] * axes
-    asked = lists["output_shape"][-axes:]
+    asked = lists.get("output_shape", [])[-axes:] or [None] * axes
     columns = (
         kernel,
         lists.get("strides") or ones,
@@ -84,10 +90,11 @@ def _transposed_windows(node: onnx.NodeProto, kernel: Sequence[int]) -> list[Tra
     )
     if any(len(column) != axes for column in columns):
         return None
-    upper = any(each.name == "auto_pad" and each.s == b"SAME_UPPER" for each in node.attribute)
+    same = next((each.s for each in node.attribute if _is_same(each)), b"")
+    automatic: AutoPad = {b"SAME_UPPER": "SAME_UPPER", b"SAME_LOWER": "SAME_LOWER"}.get(same, "NOTSET")
     try:
         return [
-            TransposedWindow(size, stride, (0, 0), dilation, "SAME_UPPER" if upper else "NOTSET", extra, output)
+            TransposedWindow(size, stride, (0, 0), dilation, automatic, extra, output)
             for size, stride, dilation, extra, output in zip(*columns, strict=True)
         ]
     except InvalidParameterError:
@@ -124,11 +131,17 @@ _QUANTIZED: Mapping[str, tuple[str, slice]] = {
     "QLinearGlobalAveragePool": ("GlobalAveragePool", slice(0, 1)),
     "QLinearConcat": ("Concat", slice(2, None, 3)),
     "QGemm": ("Gemm", slice(0, 4, 3)),
+    "QuantizeLinear": ("QuantizeLinear", slice(0, 3)),
+    "DequantizeLinear": ("DequantizeLinear", slice(0, 3)),
 }
+# Standard operators whose output is as large as their input, which ONNX says by a function of other operators alone.
+_KEEP_SIZE = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 
 
 def standard(node: onnx.NodeProto) -> onnx.NodeProto:
-    """The node itself, or for a quantised one of ONNX Runtime's own a standard one of the same shapes."""
+    """The node itself, or where inference does not know it one of the same shapes that it knows."""
+    if node.domain in ("", "ai.onnx") and node.op_type in _KEEP_SIZE:
+        return onnx.NodeProto(op_type="Identity", input=node.input[:1], output=node.output)
     if node.domain != "com.microsoft" or node.op_type not in _QUANTIZED:
         return node
     op_type, inputs = _QUANTIZED[node.op_type]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import onnx
-from onnx.defs import has
 
 from service.engine.model_metadata import ManifestLayer
 from service.errors import InvalidParameterError, shown
@@ -113,7 +112,7 @@ def _reason(layer: Layer, types: Types, image: Picture | None) -> str | None:
         return "the size of the input is free: ask for a height and a width"
     if any(types.get(name, UNKNOWN).count is None for name in layer.inputs):
         return "the shape of its input is not known"
-    if not has(layer.op_types[0]):
+    if not layer.is_standard:
         return f"{shown(layer.op_types[0])} is not a standard operator, and the file states no shape for it"
     return f"no shape can be inferred for {shown(layer.op_types[0])}"
 

@@ -22,6 +22,22 @@ from service.inspection.shapes.arithmetic import (
     window_size,
 )
 
+# Others may have a kernel and mean something else by it: a MaxUnpool undoes the pool that it is of.
+WINDOWED = frozenset(
+    {
+        "conv",
+        "transposed_conv",
+        "quantized_conv",
+        "conv_integer",
+        "deform_conv",
+        "fused_conv",
+        "max_pool",
+        "average_pool",
+        "lp_pool",
+        "q_linear_average_pool",
+    }
+)
+
 
 @dataclass(frozen=True)
 class SizedWindow:
@@ -51,7 +67,14 @@ def windows_of(layer: Layer) -> tuple[Window | TransposedWindow, ...] | None:
     """The window along each spatial axis; None where the layer has none or the file's numbers make no sense."""
     kernel, strides, dilations, padding = layer.kernel, layer.stride, layer.dilation, layer.padding
     auto_pad = _auto_pad(layer)
-    if kernel is None or strides is None or dilations is None or padding is None or auto_pad is None:
+    if (
+        layer.kind not in WINDOWED
+        or kernel is None
+        or strides is None
+        or dilations is None
+        or padding is None
+        or auto_pad is None
+    ):
         return None
     parts = list(zip(kernel, strides, padding, dilations, strict=True))
     try:

@@ -6,7 +6,9 @@ Knows layers and shapes, no weights and no values. The interval arithmetic is in
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
+from math import floor, prod
+
+import numpy as np
 
 from service.inspection.graph.layers import Layer
 from service.inspection.shapes.arithmetic import TransposedWindow
@@ -23,6 +25,8 @@ from service.inspection.shapes.receptive_field import (
     through_window,
 )
 from service.inspection.shapes.tensor_types import UNKNOWN, TensorType, known_sizes
+
+_LARGEST_SCALE = 65_536
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,12 @@ def _normalized_over(layer: Layer, view: View, before: Dims) -> View:
     return view and tuple(replace(s, field=None) if s.axis in axes else s for s in view)
 
 
+def _normalized_over_maps(layer: Layer, view: View, before: Dims, _after: Dims) -> View:
+    """Over what it is told to, by default each channel's whole map."""
+    axes = {axis % len(before) - len(before) for axis in layer.integers("axes") or (0, 2, 3)}
+    return view and tuple(replace(s, field=None) if s.axis in axes else s for s in view)
+
+
 def _pooled_whole(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     """The axes stay where they are, one long, unless a mean over height and width drops them."""
     return _whole(layer, view, before, after) if len(before) == len(after) else _reduced(layer, view, before, after)
@@ -225,22 +235,52 @@ def _padded(layer: Layer, view: View, before: Dims, _after: Dims) -> View:
 def _resized(layer: Layer, view: View, before: Dims, after: Dims) -> View:
     settings = layer.settings
     mode = str(settings.get("mode", "nearest"))
-    default = "half_pixel" if layer.op_types == ("Resize",) else "asymmetric"
-    coordinates = str(settings.get("coordinate_transformation_mode", default))
-    nearest = str(settings.get("nearest_mode", "round_prefer_floor" if layer.op_types == ("Resize",) else "floor"))
+    # Upsample, and Resize of opset 10, which takes no third input, know one way only.
+    simple = layer.op_types != ("Resize",) or len(layer.operands) == 2
+    coordinates = str(settings.get("coordinate_transformation_mode", "asymmetric" if simple else "half_pixel"))
+    stated = _stated_scales(layer, len(before))
+    if settings.get("antialias") or settings.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        return None
     seen = []
     for sight in view or ():
         if sight.axis is None or sight.field is None:
             seen.append(sight)
             continue
-        was, becomes = before[sight.axis], after[sight.axis]
-        if not was or not becomes or settings.get("antialias"):
+        scale = _scale(before[sight.axis], after[sight.axis], stated.get(sight.axis))
+        if scale is None:
             return None
-        field = through_resize(sight.field, Fraction(becomes, was), mode, coordinates, nearest)
+        nearest = ("ceil" if scale < 1 else "floor") if simple else settings.get("nearest_mode", "round_prefer_floor")
+        field = through_resize(sight.field, scale, mode, coordinates, str(nearest))
         if field is None:
             return None
         seen.append(replace(sight, field=field))
     return tuple(seen) or None
+
+
+def _stated_scales(layer: Layer, rank: int) -> dict[int, float]:
+    """By axis, counted from the last; empty where the file states sizes."""
+    stated = layer.settings.get("scales")
+    axes = layer.integers("axes") or tuple(range(rank))
+    if not isinstance(stated, tuple) or len(stated) != len(axes):
+        return {}
+    return {axis % rank - rank: float(scale) for axis, scale in zip(axes, stated, strict=True)}
+
+
+def _scale(was: int | None, becomes: int | None, stated: float | None) -> Fraction | None:
+    """What positions are divided by: the file's own number, which need not give a whole size; None where it cannot be.
+
+    A stored scale of 1.39999998 means 7/5.
+    """
+    if not was or not becomes:
+        return None
+    if stated is None:
+        return Fraction(becomes, was)
+    if not 0 < stated < _LARGEST_SCALE:
+        return None
+    exact = Fraction(stated)
+    simple = exact.limit_denominator(4096)
+    scale = simple if np.float32(float(simple)) == np.float32(stated) else exact
+    return scale if floor(was * scale) == becomes else None
 
 
 def _selected(_layer: Layer, view: View, before: Dims, after: Dims) -> View:
@@ -248,6 +288,17 @@ def _selected(_layer: Layer, view: View, before: Dims, after: Dims) -> View:
     if view is None or len(before) != len(after):
         return None
     return view if all(before[s.axis] == after[s.axis] for s in view if s.axis is not None) else None
+
+
+def _gathered(layer: Layer, view: View, before: Dims, after: Dims) -> View:
+    """In any order, and the same several times: along the axis that is gathered from nobody can tell places."""
+    axis = layer.settings.get("axis", 0)
+    if view is None or not isinstance(axis, int) or len(before) != len(after):
+        return None
+    gathered = axis % len(before) - len(before)
+    if any(sight.axis == gathered and sight.field is not None for sight in view):
+        return None
+    return _selected(layer, tuple(replace(s, axis=None) if s.axis == gathered else s for s in view), before, after)
 
 
 def _sliced(layer: Layer, view: View, before: Dims, after: Dims) -> View:
@@ -291,8 +342,10 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle"), _shuffled_pixels),
     **dict.fromkeys(("reshape", "flatten"), _reshaped),
     **dict.fromkeys(("reduce_mean", "reduce_max", "reduce_sum", "reduce_l2", "reduce_min"), _reduced),
-    **dict.fromkeys(("split", "gather", "concat", "glu"), _selected),
+    **dict.fromkeys(("split", "concat", "glu"), _selected),
+    "gather": _gathered,
     **dict.fromkeys(("softmax", "log_softmax", "layer_norm", "rms_norm", "softmin"), _normalized),
+    "mean_variance_normalization": _normalized_over_maps,
     **dict.fromkeys(("dense", "q_gemm"), _dense),
     "transpose": _transposed,
     "pad": _padded,

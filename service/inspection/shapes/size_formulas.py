@@ -31,7 +31,7 @@ def size_formulas(layer: Layer, types: Types, windows: Sequence[SizedWindow] | N
     before, after = _sizes(layer.inputs[:1], types), _sizes(layer.outputs[:1], types)
     if not before or not after:
         return ()
-    if windows:
+    if windows and tuple(window.output for window in windows) == after[0][2:]:
         return tuple(dict.fromkeys(window.formula for window in windows))
     rule = _RULES.get(layer.kind)
     return () if rule is None else tuple(dict.fromkeys(rule(layer, types, before[0], after[0])))
@@ -193,10 +193,11 @@ def _dense(layer: Layer, types: Types, _before: Sizes, _after: Sizes) -> Sums:
             yield f"{inputs} -> {outputs}"
 
 
-def _multiplied(layer: Layer, types: Types, before: Sizes, after: Sizes) -> Sums:
-    """Two tensors that both depend on the image, as in attention."""
-    second = _sizes(layer.inputs[1:2], types) or [before] * (len(layer.inputs) == 1)
-    yield from (f"{_times(before[-2:])}, {_times(sizes[-2:])} -> {_times(after[-2:])}" for sizes in second)
+def _multiplied(layer: Layer, types: Types, _before: Sizes, after: Sizes) -> Sums:
+    """Two tensors of which the second depends on the image, as in attention."""
+    operands = _sizes(layer.operands, types)
+    if len(layer.operands) == len(operands):
+        yield f"{', '.join(_times(sizes[-2:]) for sizes in operands)} -> {_times(after[-2:])}"
 
 
 # --- parts

@@ -127,7 +127,7 @@ def derived_unit(
         **coordinates,
         text=ours.text,
         work=ours.work,
-        followed_by=_derived_on(network, after, coordinates["channel"] or 0, index, ours, values, element),
+        followed_by=_derived_on(network, after, index, ours, values, element),
         receptive_field=receptive_box(around.views.get(layer.output), index, around.size),
     )
 
@@ -159,7 +159,6 @@ def _following(layer: Layer, layers: Sequence[Layer]) -> Iterator[Layer]:
 def _derived_on(
     network: Network,
     after: Sequence[Layer],
-    channel: int,
     index: Place,
     ours: Derived,
     values: dict[str, np.ndarray],
@@ -169,7 +168,7 @@ def _derived_on(
     found: list[Following] = []
     for layer in after:
         try:
-            ours = followed(network.file.model, layer, channel, ours)
+            ours = followed(network.file.model, layer, values[layer.output].shape, index, ours)
         except FoveaError:
             return found
         compared = _comparison(ours, float(values[layer.output][index]), element)
@@ -181,16 +180,20 @@ def _comparison(ours: Derived, runtime: float, element: int) -> dict[str, float 
     relative, ulp, smallest = _precision(element)
     rounding = _ULPS_OF_TERMS * ulp * ours.magnitude
     allowed = max(relative * abs(runtime), rounding if np.isfinite(rounding) else 0.0, smallest)
+    both_finite = bool(np.isfinite(ours.value) and np.isfinite(runtime))
     difference = abs(ours.value - runtime)
-    larger = max(abs(ours.value), abs(runtime))
     same = ours.value == runtime or (np.isnan(ours.value) and np.isnan(runtime))
     return {
         "value": ours.value if np.isfinite(ours.value) else None,
         "runtime": runtime if np.isfinite(runtime) else None,
-        "relative_difference": 0.0 if same else float(difference / larger) if np.isfinite(larger) else None,
+        "relative_difference": 0.0 if same else _relative(difference, ours.value, runtime) if both_finite else None,
         "allowed_difference": allowed if np.isfinite(allowed) else 0.0,
-        "agrees": bool(same or (np.isfinite(larger) and difference <= allowed)),
+        "agrees": bool(same or (both_finite and difference <= allowed)),
     }
+
+
+def _relative(difference: float, first: float, second: float) -> float:
+    return float(difference / max(abs(first), abs(second)))
 
 
 def _precision(element: int) -> tuple[float, float, float]:

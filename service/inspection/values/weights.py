@@ -43,7 +43,7 @@ def weights_by_role(model: onnx.ModelProto, layer: Layer) -> dict[str, np.ndarra
     weight that cannot be evaluated.
     """
     roles = _ROLES.get(layer.kind, ())
-    arrays = dict(zip(roles, evaluated(model, layer.weights[: len(roles)]), strict=False))
+    arrays = dict(zip(roles, evaluated(model, _by_role(layer)[: len(roles)]), strict=False))
     if layer.kind == "dense" and arrays:
         arrays["weight"] = _dense_weight(layer, arrays["weight"])
         if "bias" in arrays:
@@ -51,6 +51,13 @@ def weights_by_role(model: onnx.ModelProto, layer: Layer) -> dict[str, np.ndarra
     if "bias" in arrays and "weight" in arrays:
         arrays["bias"] = _one_per_output(arrays["bias"], _outputs(layer, arrays["weight"]))
     return arrays
+
+
+def _by_role(layer: Layer) -> Sequence[str]:
+    """One name for each role, also where two roles have the same tensor."""
+    _, *stated = layer.operands or ("",)
+    shared = layer.kind == "batch_norm" and len(stated) >= 4 and set(layer.inputs).isdisjoint(stated)
+    return stated if shared else layer.weights
 
 
 def evaluated(model: onnx.ModelProto, names: Sequence[str]) -> list[np.ndarray]:

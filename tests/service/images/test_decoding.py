@@ -23,7 +23,7 @@ from service.errors import (
     ImageTooLargeError,
     UnsupportedImageError,
 )
-from service.images.decoding import FORMATS, ImageLimits, decode
+from service.images.decoding import FORMATS, ImageLimits, decode, upright_size
 from service.images.network_input import network_input
 from service.images.preprocessing import Preprocessing
 
@@ -147,6 +147,26 @@ def test_the_transparent_colour_of_an_rgb_file_becomes_white() -> None:
     assert image.getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_of_sixteen_bit_colours_only_the_transparent_one_becomes_white() -> None:
+    """All 16 bits of it: not what shares the upper bytes with it, nor what has its lower ones for upper ones."""
+    colours = [(0x1234, 0x1234, 0x1234), (0x1235, 0x1234, 0x1234), (0x3412, 0x3434, 0x34FF)]
+    rows = b"\0" + b"".join(struct.pack(">3H", *colour) for colour in colours)
+    image = decode(png(3, 1, 16, 2, rows, chunk(b"tRNS", struct.pack(">3H", *colours[0]))), LIMITS)
+    assert np.asarray(image)[0].tolist() == [[255, 255, 255], [0x12, 0x12, 0x12], [0x34, 0x34, 0x34]]
+
+
+@pytest.mark.parametrize(("depth", "row", "transparent", "expected"), [
+    (1, b"\x40", 0, [255, 255]), (1, b"\x40", 1, [0, 255]),
+    (2, b"\x60", 1, [255, 170]), (2, b"\x60", 2, [85, 255]), (2, b"\xc0", 3, [255, 0]),
+    (4, b"\x5a", 5, [255, 170]), (4, b"\x5a", 10, [85, 255]), (4, b"\x5a", 0, [85, 170]),
+])  # fmt: skip
+def test_the_transparent_value_of_a_grey_file_with_few_bits_becomes_white(
+    depth: int, row: bytes, transparent: int, expected: list[int]
+) -> None:
+    image = decode(png(2, 1, depth, 0, b"\0" + row, chunk(b"tRNS", struct.pack(">H", transparent))), LIMITS)
+    assert (image.mode, np.asarray(image)[0].tolist()) == ("L", expected)
+
+
 def test_one_bit_files_are_black_and_white_in_mode_l() -> None:
     image = decoded(Image.fromarray(np.array([[True, False]])))
     assert (image.mode, np.asarray(image).tolist()) == ("L", [[255, 0]])
@@ -219,6 +239,18 @@ def test_a_broken_file_with_an_orientation_is_still_broken(corners: Image.Image)
     where = data.index(b"IDAT") + 8
     with pytest.raises(CorruptImageError):
         decode(data[:where] + b"\0\0" + data[where + 2 :], LIMITS)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_size_upright_is_that_of_the_decoded_image_wherever_the_orientation_stands(
+    orientation: int, behind: bool
+) -> None:
+    stated = chunk(b"eXIf", oriented(orientation).removeprefix(b"Exif\0\0"))
+    plain = png(3, 2, 8, 2, (b"\0" + bytes(9)) * 2)
+    where = plain.index(b"IEND" if behind else b"IDAT") - 4
+    data = plain[:where] + stated + plain[where:]
+    assert upright_size(data) == decode(data, LIMITS).size == ((3, 2) if orientation == 1 else (2, 3))
 
 
 # --- what is refused, and what the refusal says

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
 
 from service.errors import InvalidParameterError, UnknownLayerError, UnsupportedModelError
-from service.inspection.prefix_sessions import PrefixSessions, prefix
+from service.inspection.prefix_sessions import PrefixSessions, prefix, take_any_rows
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 MEBIBYTE = 2**20
@@ -278,3 +279,27 @@ def test_a_part_too_large_to_be_kept_works_as_long_as_it_is_held() -> None:
     for _ in range(3):
         part.run({"conv": np.ones((1, 2, 4, 4), np.float32)})
     assert len(factory.built) == 1
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"value": numpy_helper.from_array(np.array([1, 18], np.int64))},
+        {"value_ints": [1, 18]},
+        {"value_ints": [1, -1]},
+    ],
+)
+def test_a_reshape_to_one_row_takes_any_rows_in_whichever_form_its_target_is_held(held: dict[str, Any]) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["lone"], value_float=1.0),
+        helper.make_node("Mul", ["image", "lone"], ["same"]),
+        helper.make_node("Constant", [], ["target"], **held),
+        helper.make_node("Reshape", ["same", "target"], ["flat"]),
+    ]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 2, 3, 3])]
+    outputs = [helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["n", 18])]
+    graph = helper.make_graph(nodes, "flattening", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=10)
+    take_any_rows(model.graph)
+    (flat,) = session(model.SerializeToString()).run(None, {"image": np.zeros((4, 2, 3, 3), np.float32)})
+    assert flat.shape == (4, 18)

@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+
+from service.inspection.stopping import Stop, StoppedError, current
 from service.inspection.turns import Turns
 
 
@@ -39,3 +42,47 @@ def test_whoever_takes_many_turns_lets_others_in_between() -> None:
     for thread in threads:
         thread.join()
     assert "".join(order) in ("ababab", "bababa")
+
+
+def test_whoever_is_stopped_while_it_waits_leaves_the_queue_and_the_others_have_their_turns() -> None:
+    turns, stop, ended, order = Turns(), Stop(), threading.Event(), list[str]()
+
+    def unwanted() -> None:
+        current.set(stop)
+        with pytest.raises(StoppedError), turns:
+            order.append("unwanted")
+        ended.set()
+
+    def wanted() -> None:
+        with turns:
+            order.append("wanted")
+
+    threads = [threading.Thread(target=each, daemon=True) for each in (unwanted, wanted)]
+    with turns:
+        for count, thread in enumerate(threads, start=1):
+            thread.start()
+            while len(turns._waiting) < count:
+                threading.Event().wait(0.001)
+        stop()
+        assert ended.wait(10), "it waits until its turn comes"
+    for thread in threads:
+        thread.join()
+    with turns:
+        assert order == ["wanted"]
+
+
+def test_a_turn_that_comes_as_its_owner_is_stopped_goes_to_the_next() -> None:
+    turns, order = Turns(), list[str]()
+    turns.__enter__()
+    mine = threading.Lock()  # of somebody who was just given the turn, and is stopped before it takes it
+    mine.acquire()
+    turns._waiting.append(mine)
+    other = threading.Thread(target=lambda: turns.__enter__() or order.append("other"), daemon=True)
+    other.start()
+    while len(turns._waiting) < 2:
+        threading.Event().wait(0.001)
+    turns.__exit__(None, None, None)
+    assert order == []
+    turns._leave(mine)
+    other.join(10)
+    assert order == ["other"]

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -66,6 +67,21 @@ def until_stopped(started: str) -> None:
     while True:
         stopping.check()
         time.sleep(0.01)
+
+
+def holds_the_turn(network: Network, started: str, until: str) -> str:
+    """As a long run does: nobody else's begins before it ends."""
+    with network.part([network.layers[0].output]).turns:
+        Path(started).write_text("started")
+        while not Path(until).exists():
+            time.sleep(0.01)
+    return "undisturbed"
+
+
+def waits_for_the_turn(network: Network, started: str) -> None:
+    Path(started).write_text("started")
+    with network.part([network.layers[0].output]).turns:
+        pass
 
 
 def deaf(started: str) -> None:

@@ -44,6 +44,13 @@ def written(path: Path, *other_than: str) -> str:
     return text
 
 
+def until_true(condition: Callable[[], bool]) -> None:
+    """Gives up after a while: the assertions say what of."""
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def test_questions_are_answered_by_one_other_process_of_lower_priority(inspector: Inspector) -> None:
     first, second = (answered(inspector, questions.process_number) for _ in range(2))
     assert first == second != os.getpid()
@@ -136,6 +143,51 @@ def test_work_that_does_not_stop_ends_with_its_process_and_the_others_are_asked_
 
     first, second, deaf = asyncio.run(scene())
     assert deaf == first != second
+
+
+def test_whoever_is_given_up_while_it_waits_for_its_turn_ends_and_the_process_goes_on(
+    inspector: Inspector, file: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_GRACE_SECONDS", 600.0)  # it is over when the test says so
+    long, waiting, until = (tmp_path / name for name in ("long", "waiting", "until"))
+
+    async def scene() -> list[Any]:
+        before = await inspector.ask(questions.process_number, seconds=60.0)
+        run = asyncio.create_task(inspector.ask(questions.holds_the_turn, file, str(long), str(until), seconds=60.0))
+        await asyncio.to_thread(written, long)
+        waits = asyncio.create_task(inspector.ask(questions.waits_for_the_turn, file, str(waiting), seconds=60.0))
+        await asyncio.to_thread(written, waiting)
+        process = inspector._process
+        assert process is not None
+        asked = process._waiting[max(process._waiting)]
+        await asyncio.sleep(0.2)
+        waits.cancel()
+        await asyncio.to_thread(until_true, lambda: not asked.started or asked.number not in process._waiting)
+        process.end_if_still_at(asked)
+        until.write_text("now")
+        return [await run, before == await inspector.ask(questions.process_number, seconds=60.0)]
+
+    assert asyncio.run(scene()) == ["undisturbed", True]
+
+
+def test_a_question_that_is_under_way_when_the_service_leaves_starts_no_process(
+    inspector: Inspector, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+
+    async def scene() -> None:
+        asked = asyncio.create_task(inspector.ask(questions.until_stopped, str(started), seconds=60.0))
+        await asyncio.to_thread(written, started)
+        await asyncio.to_thread(inspector.close)
+        with pytest.raises(InspectionEndedError):
+            await asked
+        with pytest.raises(InspectionEndedError):
+            await inspector.ask(questions.process_number, seconds=60.0)
+
+    asyncio.run(scene())
+    assert inspector._process is not None
+    assert inspector._process._popen.poll() is not None
+    assert started.read_text() == str(inspector._process._popen.pid)
 
 
 def test_too_many_questions_are_refused_and_not_kept(

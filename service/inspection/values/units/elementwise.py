@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from math import exp, inf, log1p, tanh
+from math import exp, inf, isnan, log1p, tanh
 from typing import Any, Literal
 
 import numpy as np
@@ -72,6 +72,12 @@ def _silu(x: float, settings: Settings) -> tuple[float, str]:
     return x * share, f"{number(x)}*{text}"
 
 
+def _swish(x: float, settings: Settings) -> tuple[float, str]:
+    alpha = settings.get("alpha", 1.0)
+    share, _ = _sigmoid(alpha * x, settings)
+    return x * share, f"{number(x)}*1/(1 + e^-({alpha:.6g}*{number(x)}))"
+
+
 def _mish(x: float, settings: Settings) -> tuple[float, str]:
     softplus, text = _softplus(x, settings)
     return x * tanh(softplus), f"{number(x)}*tanh({text})"
@@ -93,6 +99,7 @@ ACTIVATIONS: Mapping[str, Callable[[float, Settings], tuple[float, str]]] = {
     "hard_sigmoid": _hard_sigmoid,
     "hard_swish": _hard_swish,
     "silu": _silu,
+    "swish": _swish,
     "mish": _mish,
     "identity": _identity,
     "dropout": _identity,
@@ -102,6 +109,7 @@ ACTIVATIONS: Mapping[str, Callable[[float, Settings], tuple[float, str]]] = {
 def activation(kind: str, value: float, magnitude: float, settings: Settings) -> Derived:
     """`magnitude`: of what `value` is a sum of. No function here is steeper than 1.5: errors hardly grow."""
     result, text = ACTIVATIONS[kind](value, settings)
+    result = value if isnan(value) else result  # Python's min and max may let it go
     return Derived(result, magnitude, f"{text} = {result:.6g}", ElementwiseWork(inputs=[value]))
 
 

@@ -66,9 +66,8 @@ def local_response(column: np.ndarray, channel: int, size: int, alpha: float, be
     values = column.astype(np.float64)
     squares = values**2
     total = float(squares[first : last + 1].sum())
-    base = bias + alpha / size * total
-    divisor = base**beta
-    value = float(values[channel]) / divisor
+    divisor = float(np.float64(bias + alpha / size * total) ** beta)  # NumPy's: 0 to a negative power is infinite
+    value = float(values[channel] / divisor)
     terms = [f"{number(v)}^2" for v in values[first : last + 1][:MAX_TERMS_IN_TEXT]]
     more = " + ..." if last - first + 1 > len(terms) else ""
     text = (
@@ -127,11 +126,11 @@ def batch_norm(
     value: float, magnitude: float, mean: float, variance: float, epsilon: float, scale: float, bias: float
 ) -> Derived:
     """In inference: by the statistics that training has stored, not by those of the batch."""
-    deviation = (variance + epsilon) ** 0.5
-    result = (value - mean) / deviation * scale + bias
+    deviation = np.sqrt(np.float64(variance + epsilon))  # NumPy's: nothing by zero, or of less, is no error there
+    result = float((value - mean) / deviation * scale + bias)
     text = (
         f"({number(value)} - {number(mean)})/sqrt({number(variance)} + {epsilon:.6g})*{number(scale)} + {number(bias)}"
         f" = {result:.6g}"
     )
     work = BatchNormWork(input=value, mean=mean, variance=variance, epsilon=epsilon, scale=scale, bias=bias)
-    return Derived(result, (magnitude + abs(mean)) * abs(scale / deviation) + abs(bias), text, work)
+    return Derived(result, float((magnitude + abs(mean)) * abs(scale / deviation) + abs(bias)), text, work)

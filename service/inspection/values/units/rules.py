@@ -11,9 +11,11 @@ import onnx
 
 from service.inspection.graph.constants import opset_of
 from service.inspection.graph.layers import Layer
+from service.inspection.graph.steps import PLAIN_SOFTMAX
 from service.inspection.values.units import dense, elementwise, normalization, window_rules
 from service.inspection.values.units.asked import Asked, constant_weights, numbers, refused
 from service.inspection.values.units.derived import Derived
+from service.inspection.values.units.places import Place
 from service.inspection.values.weights import evaluated, weights_by_role
 
 
@@ -27,12 +29,16 @@ def derived(asked: Asked) -> Derived:
         return rule(asked)
 
 
-def followed(model: onnx.ModelProto, layer: Layer, channel: int, before: Derived) -> Derived:
-    """The value of a layer of FOLLOWING behind the one that `before` is of: from our own value, not the runtime's."""
-    if layer.kind == "batch_norm":
-        return _batch_norm(model, layer, channel, before.value, before.magnitude)
-    _refuse_an_unstated_slope(layer)
-    return elementwise.activation(layer.kind, before.value, before.magnitude, numbers(model, layer))
+def followed(model: onnx.ModelProto, layer: Layer, shape: tuple[int, ...], place: Place, before: Derived) -> Derived:
+    """The value of a layer of FOLLOWING behind the one that `before` is of: from our own value, not the runtime's.
+
+    `shape` is that of both layers' outputs without the batch.
+    """
+    with np.errstate(all="ignore"):
+        if layer.kind == "batch_norm":
+            return _batch_norm(model, layer, shape, place, before.value, before.magnitude)
+        _refuse_an_unstated_slope(layer)
+        return elementwise.activation(layer.kind, before.value, before.magnitude, numbers(model, layer))
 
 
 # --- sums over all inputs
@@ -50,12 +56,13 @@ def _dense(asked: Asked) -> Derived:
 
 
 def _softmax(asked: Asked) -> Derived:
-    """Over one axis; before opset 13 over all from that axis on together."""
+    """Over one axis; the operator itself before opset 13 over all from that axis on together."""
     scores, place = asked.maps, asked.place
-    legacy = opset_of(asked.model) < 13
-    axis = asked.layer.settings.get("axis", 1 if legacy else -1)
-    rank = scores.ndim + 1
-    along = (axis % rank if isinstance(axis, int) else 1) - 1
+    legacy = opset_of(asked.model) < PLAIN_SOFTMAX and len(asked.layer.op_types) == 1
+    axis = asked.layer.settings.get("axis")
+    if not isinstance(axis, int):
+        raise refused(asked.layer, "the file does not say which axis it is over")
+    along = axis % (scores.ndim + 1) - 1
     if along < 0:
         raise refused(asked.layer, "it compares the images of a batch with each other")
     if legacy:
@@ -83,27 +90,34 @@ def _local_response_norm(asked: Asked) -> Derived:
 
 
 def _batch_norm_unit(asked: Asked) -> Derived:
-    scale = evaluated(asked.model, asked.layer.weights[:1])[0]
-    if scale.size not in (1, len(asked.maps)):
-        raise refused(asked.layer, f"it has {scale.size} channels, which are not the first axis of its input")
     value = float(asked.maps[asked.place])
-    return _batch_norm(asked.model, asked.layer, asked.place[0], value, abs(value))
+    return _batch_norm(asked.model, asked.layer, asked.maps.shape, asked.place, value, abs(value))
 
 
-def _batch_norm(model: onnx.ModelProto, layer: Layer, channel: int, value: float, magnitude: float) -> Derived:
+def _batch_norm(
+    model: onnx.ModelProto, layer: Layer, shape: tuple[int, ...], place: Place, value: float, magnitude: float
+) -> Derived:
     """Keras' exporter writes it as one product and one sum: then the mean and the variance are inside these."""
     weights = weights_by_role(model, layer)
-    if len(weights) == 2 and layer.op_types == ("Mul", "Add"):
-        weights |= {"mean": np.zeros(1), "variance": np.ones(1)}
-        epsilon = 0.0
-    else:
-        epsilon = numbers(model, layer).get("epsilon", 1e-5)
-    if len(weights) != 4:
-        raise refused(layer, f"it has {len(weights)} weights, not scale, bias, mean and variance")
-    scale, bias, mean, variance = (
-        float(weights[role].ravel()[channel if weights[role].size > 1 else 0]) for role in _BATCH_NORM
-    )
+    if layer.op_types == ("Mul", "Add") and len(weights) == 2:
+        scale, bias = (_at(place, layer, weights[role], shape) for role in ("scale", "bias"))
+        return normalization.batch_norm(value, magnitude, 0.0, 1.0, 0.0, scale, bias)
+    if layer.op_types != ("BatchNormalization",) or len(weights) != 4:
+        made_of = ", ".join(layer.op_types)
+        raise refused(layer, f"it is made of {made_of} with {len(weights)} weights, not scale, bias, mean and variance")
+    channels = (-1, *(1 for _ in shape[1:]))  # the operator has them on the first axis behind the batch
+    scale, bias, mean, variance = (_at(place, layer, weights[role].reshape(channels), shape) for role in _BATCH_NORM)
+    epsilon = numbers(model, layer).get("epsilon", 1e-5)
     return normalization.batch_norm(value, magnitude, mean, variance, epsilon, scale, bias)
+
+
+def _at(place: Place, layer: Layer, weight: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Of a weight that is broadcast over a layer's output."""
+    try:
+        return float(np.broadcast_to(_unbatched(weight, len(shape)), shape)[place])
+    except ValueError:
+        sizes = "x".join(map(str, weight.shape))
+        raise refused(layer, f"its weights of {sizes} do not fit its input") from None
 
 
 def _activation(asked: Asked) -> Derived:
@@ -126,8 +140,9 @@ def _combined(asked: Asked) -> Derived:
     """Operands in the file's order, smaller ones broadcast; a constant one may stand before the branch."""
     constants = dict(zip(asked.layer.weights, evaluated(asked.model, asked.layer.weights), strict=True))
     branches = dict(zip(asked.layer.inputs, asked.inputs, strict=True))
-    shape = np.broadcast_shapes(*(branch.shape for branch in asked.inputs))
-    operands = [branches[name] if name in branches else _unbatched(constants[name], shape) for name in _operands(asked)]
+    rank = len(asked.place)
+    operands = [branches[name] if name in branches else _unbatched(constants[name], rank) for name in _operands(asked)]
+    shape = np.broadcast_shapes(*(operand.shape for operand in operands))
     values = [float(np.broadcast_to(operand, shape)[asked.place]) for operand in operands]
     kind = cast("Literal['add', 'sub', 'mul', 'div']", asked.layer.kind)
     return elementwise.combined(kind, values)
@@ -144,8 +159,8 @@ def _operands(asked: Asked) -> Sequence[str]:
     return known
 
 
-def _unbatched(constant: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return constant[0] if constant.ndim > len(shape) else constant
+def _unbatched(constant: np.ndarray, rank: int) -> np.ndarray:
+    return constant[0] if constant.ndim > rank else constant
 
 
 _BATCH_NORM = ("scale", "bias", "mean", "variance")

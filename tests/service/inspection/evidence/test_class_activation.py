@@ -68,6 +68,13 @@ def test_a_pooled_head_gives_its_exact_map_without_any_pass() -> None:
     assert (found["relu"], found["range"]["min"] >= 0) == (True, True)
 
 
+def test_maps_that_are_not_finite_have_no_component_and_are_refused_by_name() -> None:
+    model = tiny_models.classifier()
+    network = opened(model, {"conv.weight": np.full((5, 3, 3, 3), np.float32(3e38))})
+    with pytest.raises(InvalidParameterError, match="not finite"):
+        answer(network, method="eigen")
+
+
 def test_another_head_gives_grad_cam_of_the_last_maps_and_says_what_it_cost() -> None:
     found = answer(flattened([-1, 384]))
     assert (found["method"], found["layer"]) == ("grad-cam", "relu_1")

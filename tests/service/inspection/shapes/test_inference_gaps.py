@@ -61,6 +61,94 @@ def test_a_transposed_convolution_may_state_its_outputs_size(asked: list[int], c
     assert rows(nodes, {"weight": weight})[0].output_shape == (1, channels, *asked)
 
 
+@pytest.mark.parametrize("automatic", ["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"])
+@pytest.mark.parametrize(("kernel", "stride", "extra"), [(3, 2, 1), (2, 3, 2), (3, 3, 1), (1, 2, 0)])
+def test_a_transposed_convolution_that_pads_itself_is_as_large_as_the_runtimes(
+    automatic: str, kernel: int, stride: int, extra: int
+) -> None:
+    weight = np.ones((3, 2, kernel, kernel), np.float32)
+    attributes = {"strides": [stride] * 2, "output_padding": [extra] * 2, "auto_pad": automatic}
+    conv, relu = rows([node("ConvTranspose", ["x", "weight"], "up", **attributes), node("Relu", ["up"], "y")],
+                      {"weight": weight})  # fmt: skip
+    assert conv.output_shape == relu.output_shape
+    assert f" = {(conv.output_shape or ())[2]}" in conv.formula[0]
+
+
+@pytest.mark.parametrize(("opset", "scales"), [(18, 2), (21, 6), (22, 6)])  # one scale a group, later one a channel
+def test_a_group_normalisation_keeps_the_size_and_sees_the_whole_map(opset: int, scales: int) -> None:
+    nodes = [
+        node("Conv", ["x", "weight"], "conv"),
+        node("GroupNormalization", ["conv", "scale", "bias"], "norm", num_groups=2),
+        node("Relu", ["norm"], "y"),
+    ]
+    values: Values = {
+        "weight": np.ones((6, 3, 3, 3), np.float32),
+        "scale": np.ones(scales, np.float32),
+        "bias": np.zeros(scales, np.float32),
+    }
+    _, norm, relu = rows(nodes, values, opset=opset)
+    assert (norm.kind, norm.output_shape, norm.parameters) == ("group_norm", (1, 6, 10, 11), 2 * scales)
+    assert relu.receptive_field
+    assert relu.receptive_field.status == "whole_image"
+
+
+@pytest.mark.parametrize(
+    ("axes", "size", "status"), [(None, (12, 13), "whole_image"), ([0, 2, 3], (12, 13), "whole_image"),
+                                 ([1], (1, 1), "exact"), ([0, -1], (1, 13), "exact")]
+)  # fmt: skip
+def test_a_normalisation_by_mean_and_variance_keeps_the_size(
+    axes: list[int] | None, size: tuple[int, int], status: str
+) -> None:
+    stated = {} if axes is None else {"axes": axes}
+    norm, relu = rows([node("MeanVarianceNormalization", ["x"], "norm", **stated), node("Relu", ["norm"], "y")])
+    assert norm.output_shape == SHAPE
+    assert relu.receptive_field
+    assert (relu.receptive_field.size, relu.receptive_field.status) == (size, status)
+
+
+def test_an_rms_normalisation_of_the_standard_is_called_as_the_one_of_several_nodes() -> None:
+    (norm,) = rows([node("RMSNormalization", ["x", "scale"], "y")], {"scale": np.ones(13, np.float32)}, opset=23)
+    assert (norm.kind, norm.reason) == ("rms_norm", None)
+    assert norm.receptive_field
+    assert norm.receptive_field.size == (1, 13)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16])
+def test_onnx_runtimes_own_quantisation_is_that_of_the_standard(dtype: type[np.generic]) -> None:
+    both = [
+        helper.make_node(op_type, [before, "step", "zero"], [after], domain="com.microsoft")
+        for op_type, before, after in (("QuantizeLinear", "x", "codes"), ("DequantizeLinear", "codes", "values"))
+    ]
+    values: Values = {"step": np.array(0.1, np.float32), "zero": np.array(0, dtype)}
+    model = network(
+        [*both, node("Relu", ["values"], "y")], {"x": SHAPE}, ["y"], values=values, opsets={"": 17, "com.microsoft": 1}
+    )
+    found = rows_of(model)
+    assert [row.kind for row in found] == ["quantize_linear", "dequantize_linear", "relu"]
+    assert [row.stage for row in found] == ["quantization", "quantization", "network"]
+    assert [row.macs for row in found] == [0, 0, 0]
+
+
+def test_of_another_domains_operator_nobody_says_that_it_is_a_standard_one() -> None:
+    nodes = [helper.make_node("LayerNormalization", ["x"], ["y"], domain="of.somebody")]
+    model = network(nodes, {"x": SHAPE}, ["y"], opsets={"": 17, "of.somebody": 1})
+    (row,) = layer_shapes(model).layers
+    assert row.reason == "'LayerNormalization' is not a standard operator, and the file states no shape for it"
+
+
+@pytest.mark.parametrize("kernel", [[2, 1], [12, 13]])
+def test_an_unpooling_is_no_window_over_its_input(kernel: list[int]) -> None:
+    window = {"kernel_shape": kernel, "strides": kernel}
+    nodes = [
+        helper.make_node("MaxPool", ["x"], ["pool", "places"], **window),
+        node("MaxUnpool", ["pool", "places"], "unpool", **window),
+        node("Relu", ["unpool"], "y"),
+    ]
+    _, unpool, relu = rows(nodes)
+    assert (unpool.reason, relu.reason, unpool.formula) == (None, None, ())
+    assert unpool.receptive_field is None
+
+
 def test_widths_of_a_padding_that_the_graph_computes_are_evaluated() -> None:
     """As PyTorch's earlier exporter writes F.pad: innermost axis first, filled up with zeros, turned round."""
     nodes = [

@@ -98,7 +98,6 @@ def test_any_transposed_convolution(
     window: dict[str, Any], groups: int, per_group: int, filters: int, extra: int, side: int
 ) -> None:
     assume(all(extra < stride for stride in window["strides"]))
-    assume(not (extra and window["auto_pad"].startswith("SAME")))  # the runtime's size is not the standard's
     attributes = window | {"group": groups, "output_padding": [extra, extra]}
     spans = zip(window["kernel_shape"], window["strides"], strict=True)
     assume(all((side - 1) * stride + kernel > 4 for kernel, stride in spans))
@@ -119,6 +118,23 @@ def test_any_pooling(operator: str, window: dict[str, Any], ceil_mode: bool, inc
     if operator == "AveragePool":
         attributes["count_include_pad"] = int(include_pad)
     agree(behind_a_stem(Stage(operator, "layer", {}, attributes), 2, side))
+
+
+@pytest.mark.parametrize("operator", ["AveragePool", "LpPool"])  # ONNX Runtime refuses such a MaxPool
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 3), (1, 4), (2, 3), (2, 4)])
+@pytest.mark.parametrize("side", [8, 9])
+def test_a_pool_that_steps_further_than_it_is_wide_begins_where_the_runtime_begins(
+    operator: str, auto_pad: str, kernel: int, stride: int, side: int
+) -> None:
+    agree(behind_a_stem(networks.pool("layer", kernel, stride, operator, auto_pad=auto_pad), 2, side))
+
+
+@pytest.mark.parametrize("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("asked", [9, 10, 11])  # of 10 that there are
+def test_what_an_asked_size_leaves_over_stands_at_the_end(auto_pad: str, asked: int) -> None:
+    attributes = {"kernel_shape": [2, 2], "strides": [2, 2], "output_shape": [asked, asked], "auto_pad": auto_pad}
+    agree(behind_a_stem(Stage("ConvTranspose", "layer", {"weight": (2, 2, 2, 2)}, attributes), 2, 5))
 
 
 @given(st.sampled_from([1, 3, 5, 7]), st.integers(1, 9), st.floats(1e-4, 2), st.floats(0.3, 1), st.floats(1, 2))
@@ -143,6 +159,36 @@ def test_softmax_over_any_axis_in_old_files_and_new(operator: str, axis: int, op
     made = networks.chain([networks.conv("stem", 3, 3, 1), networks.plain(operator, "layer", axis=axis)], (1, 3, 4, 5))
     made.opset_import[0].version = opset
     agree(inspected.network(made))
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+@pytest.mark.parametrize("opset", [11, 20])
+def test_a_softmax_of_several_nodes_is_over_one_axis_in_files_of_any_opset(opset: int, axis: int) -> None:
+    stated = {"axes": [axis]} if opset < 13 else {}
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"]),
+        helper.make_node("Exp", ["conv"], ["powers"]),
+        helper.make_node("ReduceSum", ["powers", *([] if stated else ["axes"])], ["total"], **stated),
+        helper.make_node("Div", ["powers", "total"], ["shares"]),
+    ]
+    values: dict[str, Any] = {"axes": np.array([axis])}
+    made = networks.network(
+        nodes, {"image": (1, 3, 4, 5)}, ["shares"], values=values, weights={"w": (3, 3, 1, 1)}, opsets={"": opset}
+    )
+    network = inspected.network(made)
+    assert network.layers[-1].kind == "softmax"
+    agree(network)
+
+
+@pytest.mark.parametrize(("alpha", "kind"), [(None, "silu"), (1.0, "silu"), (1.702, "swish")])
+def test_a_swish_is_a_silu_where_it_is_as_steep_as_one(alpha: float | None, kind: str) -> None:
+    stated = {} if alpha is None else {"alpha": alpha}
+    nodes = [helper.make_node("Conv", ["image", "w"], ["conv"]), helper.make_node("Swish", ["conv"], ["y"], **stated)]
+    made = networks.network(nodes, {"image": (1, 3, 4, 5)}, ["y"], weights={"w": (3, 3, 1, 1)}, opsets={"": 24})
+    network = inspected.network(made)
+    assert network.layers[-1].kind == kind
+    agree(network)
+    assert [each.kind for each in unit(network, "conv_1", channel=0, y=0, x=0).followed_by] == [kind]
 
 
 def test_half_precision_is_judged_by_its_own_rounding() -> None:
@@ -201,6 +247,124 @@ def test_batch_norm_and_a_clip_with_bounds_in_the_file() -> None:
     network = inspected.network(networks.network(nodes, {"image": (1, 3, 4, 4)}, ["share"], values=numbers))
     for layer in network.layers:
         agree(network, layer.id)
+
+
+def test_statistics_of_a_batch_norm_may_stand_in_one_tensor_and_are_each_in_its_place() -> None:
+    """PyTorch's exporter writes a fresh layer so: zeros are both the bias and the mean, ones the scale and variance."""
+    nodes = [
+        helper.make_node("BatchNormalization", ["image", "ones", "zeros", "zeros", "twos"], ["first"]),
+        helper.make_node("BatchNormalization", ["first", "twos", "ones", "zeros", "twos"], ["second"]),
+    ]
+    values = {name: np.full(3, value, np.float32) for name, value in (("zeros", 0.5), ("ones", 1), ("twos", 2))}
+    network = inspected.network(networks.network(nodes, {"image": (1, 3, 4, 4)}, ["second"], values=values))
+    for layer in network.layers:
+        agree(network, layer.id)
+
+
+@pytest.mark.parametrize(("variance", "epsilon"), [(0.0, 0.0), (-1.0, 1e-5)])
+def test_a_batch_norm_that_divides_by_nothing_is_answered_without_a_number(variance: float, epsilon: float) -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"]),
+        helper.make_node("BatchNormalization", ["conv", "s", "b", "m", "v"], ["bn"], epsilon=epsilon),
+        helper.make_node("Relu", ["bn"], ["relu"]),
+    ]
+    values = {name: np.full(2, value, np.float32) for name, value in (("s", 1), ("b", 0), ("m", 0), ("v", variance))}
+    made = networks.network(nodes, {"image": (1, 3, 4, 4)}, ["relu"], values=values, weights={"w": (2, 3, 1, 1)})
+    network = inspected.network(made)
+    before = unit(network, "conv_1", channel=0, y=1, x=2)
+    assert before.agrees
+    assert [each.layer for each in before.followed_by] == ["batch_norm_1", "relu_1"]
+    found = unit(network, "batch_norm_1", channel=0, y=1, x=2)
+    assert (found.value, found.runtime) == (None, None)
+    assert found.model_dump_json()
+
+
+def test_a_local_response_norm_without_a_bias_where_all_is_zero_is_answered_as_the_runtime_does() -> None:
+    nodes = [
+        helper.make_node("Mul", ["image", "zero"], ["nothing"]),
+        helper.make_node("LRN", ["nothing"], ["lrn"], size=3, bias=0.0),
+    ]
+    made = networks.network(nodes, {"image": (1, 3, 4, 4)}, ["lrn"], values={"zero": np.array(0, np.float32)})
+    found = unit(inspected.network(made), "local_response_norm_1", channel=1, y=0, x=0)
+    assert (found.value, found.runtime, found.agrees) == (None, None, True)
+    assert found.model_dump_json()
+
+
+@pytest.mark.parametrize("operator", ["Relu", "Clip", "HardSigmoid", "HardSwish"])
+def test_what_is_no_number_stays_none_behind_an_activation(operator: str) -> None:
+    nodes = [
+        helper.make_node("Mul", ["image", "nan"], ["none"]),
+        helper.make_node(operator, ["none"], ["y"]),
+    ]
+    made = networks.network(nodes, {"image": (1, 3, 4, 4)}, ["y"], values={"nan": np.array(np.nan, np.float32)})
+    network = inspected.network(made)
+    found = unit(network, network.layers[-1].id, channel=1, y=0, x=0)
+    assert (found.value, found.runtime, found.agrees) == (None, None, True)
+
+
+def test_a_constant_larger_than_the_branch_spreads_it() -> None:
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
+        helper.make_node("Mul", ["mean", "plane"], ["spread"]),
+    ]
+    values = {"plane": np.arange(48, dtype=np.float32).reshape(1, 3, 4, 4)}
+    network = inspected.network(networks.network(nodes, {"image": (1, 3, 6, 6)}, ["spread"], values=values))
+    agree(network, "mul_1")
+
+
+@pytest.mark.parametrize("rows", [1, 3])  # of three, each is a channel of the batch norm; of one, it takes a single one
+def test_a_batch_norm_behind_a_dense_layer_on_rows_has_its_channels_where_onnx_has_them(rows: int) -> None:
+    nodes = [
+        helper.make_node("Reshape", ["image", "rows"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["dense"]),
+        helper.make_node("BatchNormalization", ["dense", "s", "b", "m", "v"], ["bn"]),
+    ]
+    random = np.random.default_rng(1)
+    values: dict[str, Any] = {name: random.uniform(0.5, 2, rows).astype(np.float32) for name in "sbmv"}
+    values["rows"] = np.array([1, rows, -1])
+    size = {"w": (3 * 16 // rows, 5)}
+    made = networks.network(nodes, {"image": (1, 3, 4, 4)}, ["bn"], values=values, weights=size)
+    network = inspected.network(made)
+    image = inspected.image(network)
+    dense, norm = (layer.id for layer in network.layers[-2:])
+    for row in range(rows):
+        found = derived_unit(network, dense, image, UnitQuery(channel=4, x=row))
+        assert [each.layer for each in found.followed_by] == [norm]
+        assert all(each.agrees for each in found.followed_by)
+
+
+def test_a_batch_norm_written_as_a_formula_is_derived_with_its_weights_where_they_are_broadcast() -> None:
+    """Channels last: Keras' exporter writes one product and one sum."""
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"]),
+        helper.make_node("Transpose", ["conv"], ["last"], perm=[0, 2, 3, 1]),
+        helper.make_node("Mul", ["last", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "shift"], ["bn"]),
+    ]
+    values = {name: np.array(each, np.float32) for name, each in (("scale", [1, 2, 3]), ("shift", [4, 5, 6]))}
+    made = networks.network(nodes, {"image": (1, 3, 3, 4)}, ["bn"], values=values, weights={"w": (3, 3, 1, 1)})
+    network = inspected.network(made)
+    (layer,) = (each.id for each in network.layers if each.kind == "batch_norm")
+    image = inspected.image(network)
+    for last in range(3):
+        assert derived_unit(network, layer, image, UnitQuery(channel=1, y=2, x=last)).agrees
+
+
+def test_a_batch_norm_of_more_than_a_product_and_a_sum_is_not_taken_for_the_operator() -> None:
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["conv"]),
+        helper.make_node("Sub", ["conv", "mean"], ["centred"]),
+        helper.make_node("Div", ["centred", "deviation"], ["unscaled"]),
+        helper.make_node("Mul", ["unscaled", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "shift"], ["bn"]),
+    ]
+    shape = (3, 1, 1)
+    values = {name: np.full(shape, 2, np.float32) for name in ("mean", "deviation", "scale", "shift")}
+    made = networks.network(nodes, {"image": (1, 3, 4, 4)}, ["bn"], values=values, weights={"w": (3, 3, 1, 1)})
+    network = inspected.network(made)
+    (layer,) = (each.id for each in network.layers if each.kind == "batch_norm")
+    with pytest.raises(InvalidParameterError, match="made of Sub, Div, Mul, Add"):
+        unit(network, layer, channel=0, y=0, x=0)
 
 
 # --- real networks
