@@ -120,6 +120,12 @@ def reduction(size: Extent, preprocessing: Preprocessing) -> float:
             return min(across, down) / MARGIN
 
 
+def fitted(size: Extent, goal: tuple[int, int]) -> tuple[int, int]:
+    """Width and height to which `pad` brings an image of this size, so that all of it lies inside."""
+    ratio = min(goal[0] / size[0], goal[1] / size[1])
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+
+
 def _resized(image: Image.Image, preprocessing: Preprocessing, extent: Extent) -> Image.Image:
     target = (preprocessing.width, preprocessing.height)
     if extent == target and preprocessing.crop_fraction == 1:
@@ -148,8 +154,7 @@ def _cropped(
 
 
 def _padded(image: Image.Image, extent: Extent, target: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
-    ratio = min(target[0] / extent[0], target[1] / extent[1])
-    size = max(1, round(extent[0] * ratio)), max(1, round(extent[1] * ratio))
+    size = fitted(extent, target)
     canvas = Image.new(image.mode, target)
     shrunk = image.resize(size, resampling, box=(0, 0, *extent), reducing_gap=MARGIN)
     canvas.paste(shrunk, ((target[0] - size[0]) // 2, (target[1] - size[1]) // 2))

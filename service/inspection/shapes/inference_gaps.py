@@ -80,22 +80,22 @@ def _transposed_windows(node: onnx.NodeProto, kernel: Sequence[int]) -> list[Tra
     lists = {each.name: list(each.ints) for each in node.attribute}
     axes = len(kernel)
     ones, zeros = [1] * axes, [0] * axes
-    asked = lists.get("output_shape", [])[-axes:] or [None] * axes
+    asked: list[int | None] = [*lists.get("output_shape", [])[-axes:]] or [None] * axes
     columns = (
         kernel,
         lists.get("strides") or ones,
         lists.get("dilations") or ones,
         lists.get("output_padding") or zeros,
-        asked,
     )
-    if any(len(column) != axes for column in columns):
+    if any(len(column) != axes for column in (*columns, asked)):
         return None
-    same = next((each.s for each in node.attribute if _is_same(each)), b"")
-    automatic: AutoPad = {b"SAME_UPPER": "SAME_UPPER", b"SAME_LOWER": "SAME_LOWER"}.get(same, "NOTSET")
+    stated = next((each.s for each in node.attribute if _is_same(each)), b"")
+    same: Mapping[bytes, AutoPad] = {b"SAME_UPPER": "SAME_UPPER", b"SAME_LOWER": "SAME_LOWER"}
+    automatic = same.get(stated, "NOTSET")
     try:
         return [
             TransposedWindow(size, stride, (0, 0), dilation, automatic, extra, output)
-            for size, stride, dilation, extra, output in zip(*columns, strict=True)
+            for size, stride, dilation, extra, output in zip(*columns, asked, strict=True)
         ]
     except InvalidParameterError:
         return None

@@ -6,7 +6,7 @@ Knows layers and shapes, no weights and no values. The interval arithmetic is in
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import floor, prod
+from math import prod
 
 import numpy as np
 
@@ -280,7 +280,7 @@ def _scale(was: int | None, becomes: int | None, stated: float | None) -> Fracti
     exact = Fraction(stated)
     simple = exact.limit_denominator(4096)
     scale = simple if np.float32(float(simple)) == np.float32(stated) else exact
-    return scale if floor(was * scale) == becomes else None
+    return scale if int(np.float32(was) * np.float32(stated)) == becomes else None  # as ONNX Runtime multiplies
 
 
 def _selected(_layer: Layer, view: View, before: Dims, after: Dims) -> View:

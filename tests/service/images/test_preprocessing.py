@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from service.images.preprocessing import Preprocessing, normalized, prepare, received
+from service.images.preprocessing import Preprocessing, fitted, normalized, prepare, received
 
 SIDES = st.integers(1, 60)
 COLOURS = Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3))
@@ -108,3 +108,12 @@ def test_the_picture_received_and_its_arithmetic_together_are_the_whole_preparat
 def test_a_preparation_that_cannot_work_is_refused(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         preprocessing(**fields)
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.sampled_from([(28, 28), (32, 24), (24, 32)]))
+@example(147, 112, (32, 24))  # the larger ratio the other way round gives 31
+def test_a_padded_image_fills_the_size_that_is_told_of_it(width: int, height: int, goal: tuple[int, int]) -> None:
+    size = fitted((width, height), goal)
+    padded = Preprocessing(height=goal[1], width=goal[0], color="gray", resize="pad", interpolation="nearest")
+    pixels = received(Image.new("L", (width, height), "white"), padded)[:, :, 0]
+    assert (int((pixels.max(axis=0) > 0).sum()), int((pixels.max(axis=1) > 0).sum())) == size

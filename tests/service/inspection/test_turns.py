@@ -77,7 +77,12 @@ def test_a_turn_that_comes_as_its_owner_is_stopped_goes_to_the_next() -> None:
     mine = threading.Lock()  # of somebody who was just given the turn, and is stopped before it takes it
     mine.acquire()
     turns._waiting.append(mine)
-    other = threading.Thread(target=lambda: turns.__enter__() or order.append("other"), daemon=True)
+
+    def comes_later() -> None:
+        with turns:
+            order.append("other")
+
+    other = threading.Thread(target=comes_later, daemon=True)
     other.start()
     while len(turns._waiting) < 2:
         threading.Event().wait(0.001)

@@ -138,7 +138,7 @@ def test_of_another_domains_operator_nobody_says_that_it_is_a_standard_one() -> 
 
 @pytest.mark.parametrize("kernel", [[2, 1], [12, 13]])
 def test_an_unpooling_is_no_window_over_its_input(kernel: list[int]) -> None:
-    window = {"kernel_shape": kernel, "strides": kernel}
+    window: dict[str, Any] = {"kernel_shape": kernel, "strides": kernel}
     nodes = [
         helper.make_node("MaxPool", ["x"], ["pool", "places"], **window),
         node("MaxUnpool", ["pool", "places"], "unpool", **window),

@@ -164,7 +164,7 @@ def test_softmax_over_any_axis_in_old_files_and_new(operator: str, axis: int, op
 @pytest.mark.parametrize("axis", [1, -1])
 @pytest.mark.parametrize("opset", [11, 20])
 def test_a_softmax_of_several_nodes_is_over_one_axis_in_files_of_any_opset(opset: int, axis: int) -> None:
-    stated = {"axes": [axis]} if opset < 13 else {}
+    stated: dict[str, Any] = {"axes": [axis]} if opset < 13 else {}
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["conv"]),
         helper.make_node("Exp", ["conv"], ["powers"]),
@@ -182,7 +182,7 @@ def test_a_softmax_of_several_nodes_is_over_one_axis_in_files_of_any_opset(opset
 
 @pytest.mark.parametrize(("alpha", "kind"), [(None, "silu"), (1.0, "silu"), (1.702, "swish")])
 def test_a_swish_is_a_silu_where_it_is_as_steep_as_one(alpha: float | None, kind: str) -> None:
-    stated = {} if alpha is None else {"alpha": alpha}
+    stated: dict[str, Any] = {} if alpha is None else {"alpha": alpha}
     nodes = [helper.make_node("Conv", ["image", "w"], ["conv"]), helper.make_node("Swish", ["conv"], ["y"], **stated)]
     made = networks.network(nodes, {"image": (1, 3, 4, 5)}, ["y"], weights={"w": (3, 3, 1, 1)}, opsets={"": 24})
     network = inspected.network(made)
