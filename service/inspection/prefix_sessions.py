@@ -67,7 +67,7 @@ class PrefixSessions:
         self._create = create
         self._max_bytes = max_bytes
         self._lock = Lock()
-        self._turns = Turns()
+        self._turns = Turns(stopping.acquire)
         self._sessions: OrderedDict[_Key, Future[InferenceSession]] = OrderedDict()
         self._bytes: dict[_Key, int] = {}
 

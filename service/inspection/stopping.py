@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from onnxruntime import RunOptions
 
@@ -60,6 +60,13 @@ def waiting() -> Iterator[None]:
     finally:
         stop.waits.clear()
     check()
+
+
+def acquire(lock: Any) -> None:
+    """A lock that somebody else gives back. Raises as `awaited`."""
+    with waiting():
+        while not lock.acquire(timeout=LOOKS_SECONDS):
+            check()
 
 
 def awaited(future: Future[Result]) -> Result:

@@ -1,16 +1,20 @@
 """A lock that is given in the order it was asked for: work of many short parts lets others in between them."""
 
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
 from types import TracebackType
-
-from service.inspection import stopping
+from typing import Any
 
 
 class Turns:
-    """As a context manager: one at a time, first come, first served. Who is stopped while it waits leaves the queue."""
+    """As a context manager: one at a time, first come, first served.
 
-    def __init__(self) -> None:
+    `acquire` waits for a lock that stands for a turn; where it raises, whoever waited leaves the queue.
+    """
+
+    def __init__(self, acquire: Callable[[Any], object]) -> None:
+        self._acquire = acquire
         self._lock = Lock()
         self._taken = False
         self._waiting: deque[Lock] = deque()
@@ -24,9 +28,7 @@ class Turns:
             mine.acquire()
             self._waiting.append(mine)
         try:
-            with stopping.waiting():
-                while not mine.acquire(timeout=stopping.LOOKS_SECONDS):
-                    stopping.check()
+            self._acquire(mine)
         except BaseException:
             self._leave(mine)
             raise

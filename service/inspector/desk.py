@@ -24,7 +24,7 @@ from service.engine.session_model import SessionModel
 from service.errors import FoveaError
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions
-from service.inspection.stopping import Stop, StoppedError, awaited, current
+from service.inspection.stopping import Stop, StoppedError, acquire, awaited, current
 from service.inspection.turns import Turns
 from service.inspector.messages import (
     Answered,
@@ -53,7 +53,7 @@ class Desk:
         self._sending = threading.Lock()
         self._sessions = PrefixSessions(_session, max_bytes)
         self._networks: OrderedDict[str, Network] = OrderedDict()
-        self._opening = Turns()
+        self._opening = Turns(acquire)
         self._graphs: dict[str, Future[bytes]] = {}
         self._stops: dict[int, Stop] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="inspector", initializer=_only_where_idle)

@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from service.inspection.stopping import Stop, StoppedError, current
+from service.inspection.stopping import Stop, StoppedError, acquire, current
 from service.inspection.turns import Turns
 
 
 def test_turns_are_given_in_the_order_they_were_asked_for() -> None:
-    turns, order = Turns(), list[int]()
+    turns, order = Turns(acquire), list[int]()
 
     def waits(number: int) -> None:
         with turns:
@@ -27,7 +27,7 @@ def test_turns_are_given_in_the_order_they_were_asked_for() -> None:
 
 
 def test_whoever_takes_many_turns_lets_others_in_between() -> None:
-    turns, order = Turns(), list[str]()
+    turns, order = Turns(acquire), list[str]()
 
     def many(name: str) -> None:
         for _ in range(3):
@@ -45,7 +45,7 @@ def test_whoever_takes_many_turns_lets_others_in_between() -> None:
 
 
 def test_whoever_is_stopped_while_it_waits_leaves_the_queue_and_the_others_have_their_turns() -> None:
-    turns, stop, ended, order = Turns(), Stop(), threading.Event(), list[str]()
+    turns, stop, ended, order = Turns(acquire), Stop(), threading.Event(), list[str]()
 
     def unwanted() -> None:
         current.set(stop)
@@ -72,7 +72,7 @@ def test_whoever_is_stopped_while_it_waits_leaves_the_queue_and_the_others_have_
 
 
 def test_a_turn_that_comes_as_its_owner_is_stopped_goes_to_the_next() -> None:
-    turns, order = Turns(), list[str]()
+    turns, order = Turns(acquire), list[str]()
     turns.__enter__()
     mine = threading.Lock()  # of somebody who was just given the turn, and is stopped before it takes it
     mine.acquire()
