@@ -6,8 +6,8 @@ import { drawingPaper } from './drawing.js'
 import { el } from './elements.js'
 import { keepDrawing, keepPicture, keptDrawing, keptPicture } from './keeping.js'
 import { t } from './language.js'
-import { followDropAndPaste, pictureChoice, sampleAddress } from './pictures.js'
-import { isAbort, problemText } from './problem.js'
+import { followDropAndPaste, pictureChoice, sampleFile } from './pictures.js'
+import { isAbort, problemBox } from './problem.js'
 import { receivedPicture } from './received.js'
 import { current, go } from './state.js'
 
@@ -25,7 +25,10 @@ export function inputRow(model, onPicture) {
   const path = client.modelPath(current())
   const bars = classBars({ path, classes: model.classes?.length ?? 0, onClass: (klass) => go({ panel: 'activation', klass }) })
   const paper = drawingPaper({ drawing, digitSide: digitSide(model), onStroke, onEnd })
-  const received = el('div', { class: 'received-picture' }, el('p', { class: 'hint' }, t('received.none')))
+  const nothing = () => el('p', { class: 'hint' }, t('received.none'))
+  const received = el('div', { class: 'received-picture' }, nothing())
+  /** @type {unknown} why the picture that the state names is not there */
+  let missing = null
 
   function onStroke() {
     bars.update(paper.picture)
@@ -49,12 +52,29 @@ export function inputRow(model, onPicture) {
     choose('own')
   }
 
-  /** @returns {Promise<Blob|null>} the picture that the state names */
-  async function picture() {
+  /**
+   * @param {AbortSignal} signal
+   * @returns {Promise<Blob|null>} the picture that the state names
+   */
+  async function named(signal) {
     const name = current().picture
     if (name === 'drawing') return paper.picture()
     if (name === 'own') return (own ??= await keptPicture())
-    return name?.startsWith('sample:') ? sample(name.slice('sample:'.length)) : null
+    return name?.startsWith('sample:') ? sampleFile(name.slice('sample:'.length), signal) : null
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @returns {Promise<Blob|null>} the picture that the state names; null also where it cannot be had, which `show` tells
+   */
+  async function picture(signal) {
+    try {
+      missing = null
+      return await named(signal)
+    } catch (error) {
+      if (!isAbort(error)) missing = error
+      return null
+    }
   }
 
   /**
@@ -66,11 +86,11 @@ export function inputRow(model, onPicture) {
     paper.element.classList.toggle('unused', shown !== null && current().picture !== 'drawing')
     markSample(choice)
     if (current().picture === 'drawing') paper.explain()
-    if (!shown) return received.replaceChildren(el('p', { class: 'hint' }, t('received.none')))
+    if (!shown) return received.replaceChildren(missing ? problemBox(missing, onPicture) : nothing())
     try {
       received.replaceChildren(await receivedPicture(path, shown, signal))
     } catch (error) {
-      if (!isAbort(error)) received.replaceChildren(el('p', { class: 'hint' }, problemText(error)))
+      if (!isAbort(error)) received.replaceChildren(problemBox(error, onPicture))
     }
   }
 
@@ -107,12 +127,6 @@ function markSample(choice) {
     const name = button instanceof HTMLElement ? button.dataset['sample'] : ''
     button.setAttribute('aria-pressed', String(current().picture === `sample:${name}`))
   }
-}
-
-/** @param {string} name */
-async function sample(name) {
-  const response = await fetch(sampleAddress(name))
-  return response.ok ? new File([await response.blob()], `${name}.png`, { type: 'image/png' }) : null
 }
 
 /**

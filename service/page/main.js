@@ -36,6 +36,8 @@ let pictureUrl = null
 /** Another model, version or language: everything is made anew. */
 async function showModel() {
   const signal = modelSignal()
+  pictureSignal()
+  panelSignal()
   shown = table = null
   document.documentElement.lang = current().language
   need(links).setAttribute('aria-label', t('panels.label'))
@@ -102,13 +104,14 @@ function requireReady({ name, versions }, asked) {
 /** Another picture for the same model. */
 async function showPicture() {
   if (!shown) return
+  const { row } = shown
   const signal = pictureSignal()
-  const chosen = await shown.row.picture()
+  const chosen = await row.picture(signal)
   if (signal.aborted) return
   picture = chosen
   if (pictureUrl) URL.revokeObjectURL(pictureUrl)
   pictureUrl = picture && URL.createObjectURL(picture)
-  shown.row.show(picture, signal)
+  row.show(picture, signal)
   await showLayers(signal)
 }
 

@@ -45,8 +45,14 @@ export function followDropAndPaste(onPicture) {
 /**
  * The address of a sample, as `picture` in the URL names it.
  * @param {string} name
+ * @param {AbortSignal} signal
  */
-export function sampleAddress(name) {
+export async function sampleFile(name, signal) {
+  return new File([await client.blob(sampleAddress(name).href, { signal })], `${name}.png`, { type: 'image/png' })
+}
+
+/** @param {string} name */
+function sampleAddress(name) {
   return new URL(`./samples/${encodeURIComponent(name)}.png`, import.meta.url)
 }
 

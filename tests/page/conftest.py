@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from service.settings import Settings
 from tests.service.api.conftest import ready
@@ -101,6 +101,14 @@ def draw(page: Page, *lines: list[tuple[float, float]]) -> None:
         for x, y in others:
             page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
         page.mouse.up()
+
+
+def hold(route: Route, held: list[Route]) -> None:
+    """What the page fetches waits; what only stands in its list of samples does not."""
+    if route.request.resource_type == "fetch":
+        held.append(route)
+    else:
+        route.continue_()
 
 
 SEVEN = [(0.3, 0.2), (0.7, 0.2), (0.45, 0.8)]

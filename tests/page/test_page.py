@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from service.settings import Settings
-from tests.page.conftest import SAMPLES, SEVEN, draw
+from tests.page.conftest import SAMPLES, SEVEN, draw, hold
 from tests.page.proxy import stripping
 from tests.service.api.conftest import ready
 
@@ -213,6 +214,41 @@ def test_a_refusal_says_what_to_do(browser: Browser, service: httpx.Client) -> N
         expect(page.locator(".problem")).to_contain_text("mnist")
         page.locator("#model").select_option("mnist")
         expect(page.locator("a.card").first).to_be_visible()
+def test_a_sample_that_is_not_there_says_so_beside_the_layers(browser: Browser, service: httpx.Client) -> None:
+    with browser.new_context(base_url=str(service.base_url), locale="en-GB") as context:
+        page = context.new_page()
+        lost: list[str] = []
+        page.on("pageerror", lambda error: lost.append(str(error)))
+        page.goto("#model=mnist&picture=sample:eight")
+        expect(page.locator(".received-picture .problem")).to_be_visible()
+        expect(page.locator("a.card").first).to_be_visible()
+        page.get_by_role("button", name="A handwritten three").click()
+        expect(page.locator(".bars .best th")).to_have_text("3")
+        expect(page.locator(".received-picture .problem")).to_have_count(0)
+        assert lost == []
+
+
+def test_another_language_while_the_picture_is_on_its_way_shows_the_page_in_it(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/samples/seven.png", lambda route: hold(route, held))
+    page.goto("#model=mnist&picture=sample:seven")
+    expect(page.locator("a.card").first).to_be_visible()
+    page.unroute("**/samples/seven.png")
+    models: list[Route] = []
+    page.route("**/v1/models", lambda route: hold(route, models))
+    page.locator("#language").click()
+    expect(page.locator("#strip")).to_be_empty()  # the next model is asked for, and the picture of the last one comes
+    for route in held:
+        with suppress(PlaywrightError):  # nobody may wait for it any more
+            route.continue_()
+    page.evaluate("fetch('page/samples/seven.png').then((answer) => answer.blob())")
+    expect(page.locator(".problem")).to_have_count(0)
+    for route in models:
+        route.continue_()
+    expect(page.locator(".bars .best th")).to_have_text("7")
+    expect(page.locator("#input h2").first).to_have_text("내 그림")
+
+
 
 
 def test_a_class_leads_to_its_evidence(page: Page) -> None:

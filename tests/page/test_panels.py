@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +18,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Error as PlaywrightError
 
-from tests.page.conftest import SAMPLES
+from tests.page.conftest import SAMPLES, hold
 from tests.page.test_accessibility import serious_faults
 
 MNIST = "v1/models/mnist"
@@ -346,6 +348,33 @@ def test_two_pictures_are_compared_on_one_scale(opened: Opened) -> None:
     own, other = ("nth=0", "nth=1")
     same = [_pixels(opened, f".side >> {side} >> [data-channel='0'] canvas")[0, 0].tolist() for side in (own, other)]
     assert same[0] == same[1]  # the corner is black in both pictures: one value, one colour
+
+
+def test_of_two_choices_the_newer_one_is_compared_however_late_the_older_picture_comes(opened: Opened) -> None:
+    held: list[Route] = []
+    opened.show("panel=compare&other=version:0&layer=conv1")
+    opened.page.route("**/samples/three.png", lambda route: hold(route, held))
+    choice = opened.panel.get_by_role("combobox", name="Compare with")
+    with opened.page.expect_request("**/samples/three.png"):
+        choice.select_option("sample:three")
+    choice.select_option("version:2")
+    opened.page.unroute("**/samples/three.png")
+    for route in held:
+        with suppress(PlaywrightError):  # nobody waits for it any more
+            route.continue_()
+    opened.page.evaluate("fetch('page/samples/three.png').then((answer) => answer.blob())")
+    opened.settled()
+    expect(opened.panel.locator(".answers h4").nth(1)).to_have_text("version 2")
+
+
+def test_a_picture_to_compare_with_that_cannot_be_had_is_an_error_to_try_again(refused: Opened) -> None:
+    refused.show("panel=compare&other=version:0&layer=conv1")
+    refused.page.route("**/samples/three.png", lambda route: route.abort())
+    refused.panel.get_by_role("combobox", name="Compare with").select_option("sample:three")
+    expect(refused.panel.get_by_role("alert")).to_contain_text("The service does not answer")
+    refused.page.unroute("**/samples/three.png")
+    refused.panel.get_by_role("button", name="Try again").click()
+    expect(refused.panel.locator(".verdict")).to_contain_text("the other 3")
 
 
 def test_moving_the_slider_moves_the_picture_and_says_how_little_is_noticed(opened: Opened) -> None:

@@ -2,7 +2,7 @@
 
 import { listOf } from '../choices.js'
 import { el } from '../elements.js'
-import { sampleAddress } from '../pictures.js'
+import { sampleFile } from '../pictures.js'
 import { SAMPLES } from '../samples.js'
 
 /**
@@ -52,14 +52,15 @@ export function otherChoice(context, choose) {
  * The other side as the words name it; null where there is nothing yet to compare with.
  * @param {Context} context
  * @param {string} words
+ * @param {AbortSignal} signal
  * @returns {Promise<Other|null>}
  */
-export async function otherSide({ t, picture, signal }, words) {
+export async function otherSide({ t, picture }, words, signal) {
   const [kind, name = ''] = words.split(':')
   if (!picture) return null
   if (kind === 'version')
     return { name: t('panel.compare.version', { version: name }), query: { with_version: name }, files: [picture] }
-  if (kind === 'sample') return { name: sampleName(t, name), query: {}, files: [picture, await sample(name, signal)] }
+  if (kind === 'sample') return { name: sampleName(t, name), query: {}, files: [picture, await sampleFile(name, signal)] }
   return own && { name: own.name, query: {}, files: [picture, own] }
 }
 
@@ -86,13 +87,4 @@ function samples({ state, t }) {
  */
 function sampleName(t, name) {
   return t('panel.compare.sample', { name: t(`sample.${name}`) })
-}
-
-/**
- * @param {string} name
- * @param {AbortSignal} signal
- */
-async function sample(name, signal) {
-  const answer = await fetch(sampleAddress(name), { signal })
-  return new File([await answer.blob()], `${name}.png`, { type: 'image/png' })
 }

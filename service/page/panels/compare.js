@@ -24,16 +24,16 @@ export async function show(root, context) {
   const title = el('h2', {}, t('panel.compare'))
   if (!picture) return root.replaceChildren(title, hint(t('panel.picture.choose')))
   const body = el('div', { class: 'compare' })
-  const ask = (/** @type {Other} */ other) => job(body, context, (signal) => compared(context, other, signal))
-  const choose = async (/** @type {string} */ words) => {
+  const choose = (/** @type {string} */ words) => {
     note({ other: words })
-    const other = await otherSide(context, words)
-    if (other) await ask(other)
-    else body.replaceChildren(hint(t('panel.compare.choose')))
+    void job(body, context, async (signal) => {
+      const other = await otherSide(context, words, signal)
+      return other ? compared(context, other, signal) : [hint(t('panel.compare.choose'))]
+    })
   }
   const { controls, chosen } = otherChoice(context, choose)
   root.replaceChildren(title, el('p', { class: 'lead' }, t('panel.compare.lead')), controls, body)
-  void choose(chosen)
+  choose(chosen)
 }
 
 /**
