@@ -2,9 +2,10 @@
 
 import { el } from './elements.js'
 import { keepingFocus } from './focus.js'
+import { following } from './following.js'
 import { t } from './language.js'
 import { isAbort, problemBox } from './problem.js'
-import { PANELS, current, format, go } from './state.js'
+import { PANELS, current, format } from './state.js'
 
 /**
  * @typedef {import('./context.js').Context} Context
@@ -31,13 +32,9 @@ export function showPanelLinks(nav, { state, table }) {
   const links = PANELS.map((panel) => {
     const needsLayer = panel === 'layer' || panel === 'channel'
     const to = { ...state, panel, layer: needsLayer ? layer : state.layer, channel: panel === 'channel' ? (state.channel ?? 0) : state.channel }
-    return el('a', { href: format(to), 'data-key': panel, 'aria-current': panel === state.panel && 'page', onclick: follow }, t(`panel.${panel}`))
-    /** With what the panel has noted since, such as a scale of colours. @param {MouseEvent} event */
-    function follow(event) {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return
-      event.preventDefault()
-      go({ panel, layer: current().layer ?? to.layer, channel: current().channel ?? to.channel })
-    }
+    // With what the panel has noted since, such as a scale of colours.
+    const onclick = following(() => ({ panel, layer: current().layer ?? to.layer, channel: current().channel ?? to.channel }))
+    return el('a', { href: format(to), 'data-key': panel, 'aria-current': panel === state.panel && 'page', onclick }, t(`panel.${panel}`))
   })
   keepingFocus(nav, () => nav.replaceChildren(...links))
 }
@@ -50,6 +47,7 @@ export function showPanelLinks(nav, { state, table }) {
  */
 export async function showPanel(root, context, { cancel, again }) {
   const { panel } = context.state
+  const inside = root.contains(document.activeElement)
   root.hidden = panel === 'strip'
   root.replaceChildren()
   if (panel === 'strip') return
@@ -59,13 +57,25 @@ export async function showPanel(root, context, { cancel, again }) {
   root.setAttribute('aria-busy', 'true')
   try {
     const { show } = /** @type {PanelModule} */ (await MODULES[panel]())
-    if (!context.signal.aborted) await show(root, context)
+    if (context.signal.aborted) return
+    await show(root, context)
+    if (inside) focusTitle(root)
   } catch (error) {
     if (!isAbort(error)) root.replaceChildren(problemBox(error, again))
   } finally {
     busy.end()
     if (!context.signal.aborted) root.removeAttribute('aria-busy')
   }
+}
+
+/**
+ * Whoever went on by keys from something in the panel that is gone goes on from its title.
+ * @param {HTMLElement} root
+ */
+function focusTitle(root) {
+  const title = root.querySelector('h2')
+  title?.setAttribute('tabindex', '-1')
+  title?.focus()
 }
 
 /**

@@ -3,6 +3,7 @@
 import { block } from './block.js'
 import { el, svg } from './elements.js'
 import { focusOn, keepingFocus } from './focus.js'
+import { following } from './following.js'
 import { cards, edges, family, foldable } from './graph.js'
 import { t } from './language.js'
 import { format } from './state.js'
@@ -106,8 +107,20 @@ function cardElement(card, joined, context, seen, open) {
   const classes = `card ${card.folded ? 'folded' : ''} kind-${card.folded ? 'other' : family(row.kind)}`
   const body = card.folded
     ? el('button', { type: 'button', class: classes, 'data-key': card.name, title: t('strip.open'), onclick: open }, ...inside)
-    : el('a', { class: classes, 'data-key': row.id, 'data-layer': row.id, href: format({ ...context.state, panel: 'layer', layer: row.id, channel: null, y: null, x: null }) }, ...inside)
+    : layerLink(classes, row.id, context, inside)
   return { element: el('li', { class: joined ? 'joined' : '' }, body), thumbnail, row }
+}
+
+/**
+ * @param {string} classes
+ * @param {string} layer
+ * @param {Context} context
+ * @param {import('./elements.js').Child[]} inside
+ */
+function layerLink(classes, layer, { state }, inside) {
+  const to = /** @type {const} */ ({ panel: 'layer', layer, channel: null, y: null, x: null })
+  const href = format({ ...state, ...to })
+  return el('a', { class: classes, 'data-key': layer, 'data-layer': layer, href, onclick: following(() => to) }, ...inside)
 }
 
 /** @param {import('./answers.js').LayerRow} row */

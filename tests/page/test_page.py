@@ -135,6 +135,18 @@ def test_a_card_leads_to_its_layer_and_back_leads_back(page: Page) -> None:
     expect(page.locator("a.card[aria-current]")).to_have_count(0)
 
 
+def test_a_card_leads_on_from_what_the_panel_has_noted_since(page: Page) -> None:
+    page.goto("#model=mnist&picture=sample:seven&panel=layer&layer=conv2")
+    page.get_by_role("radio", name="per channel").check()
+    expect(page).to_have_url(re.compile("scale=channel"))
+    page.locator("a.card[data-layer=pool1]").click()
+    expect(page).to_have_url(re.compile("layer=pool1&scale=channel"))
+    with page.context.expect_page() as opened:
+        page.locator("a.card[data-layer=conv1]").click(modifiers=["ControlOrMeta"])
+    expect(opened.value).to_have_url(re.compile("layer=conv1"))
+    expect(page).to_have_url(re.compile("layer=pool1"))
+
+
 def test_a_url_opens_the_same_state_in_another_window(page: Page) -> None:
     page.goto("#model=mnist&version=0&picture=sample:three&panel=layer&layer=conv2&language=ko")
     expect(page.locator("html")).to_have_attribute("lang", "ko")
