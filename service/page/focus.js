@@ -2,7 +2,7 @@
 
 /**
  * Makes the children of `root` anew by `change`, and focuses the one that has the same `data-key` or `id` as the one
- * that had the focus.
+ * that had the focus, or the button beside it where that one is disabled now.
  * @param {HTMLElement} root
  * @param {() => void} change
  */
@@ -19,7 +19,9 @@ export function keepingFocus(root, change) {
  */
 export function focusOn(root, key) {
   const all = /** @type {HTMLElement[]} */ ([...root.querySelectorAll('[data-key], [id]')])
-  all.find((element) => keyOf(element) === key)?.focus()
+  const same = all.find((element) => keyOf(element) === key)
+  const near = same?.matches(':disabled') ? same.parentElement?.querySelector('button:enabled') : same
+  if (near instanceof HTMLElement) near.focus()
 }
 
 /** @param {HTMLElement} element */

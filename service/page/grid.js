@@ -4,6 +4,7 @@
  */
 
 import { el } from './elements.js'
+import { keepingFocus } from './focus.js'
 import { heatmap, magnificationFor } from './heatmap.js'
 import { channelOf, isDead } from './maps.js'
 
@@ -31,7 +32,8 @@ export function grid(shown, t) {
   const around = el('div', { class: 'grid-pages' })
   const turn = (/** @type {number} */ page) => {
     const channels = channelsOn(page, shown.maps.count)
-    around.replaceChildren(tiles(shown, channels), ...(pages > 1 ? [turner(page, pages, turn, t)] : []))
+    const turning = pages > 1 ? [turner(page, pages, turn, t)] : []
+    keepingFocus(around, () => around.replaceChildren(tiles(shown, channels), ...turning))
     shown.turned?.(channels)
   }
   turn(0)
@@ -127,7 +129,7 @@ function move(event, buttons, columns) {
  */
 function turner(page, pages, turn, t) {
   const button = (/** @type {number} */ to, /** @type {string} */ label) =>
-    el('button', { type: 'button', disabled: to < 0 || to >= pages, onclick: () => turn(to) }, label)
+    el('button', { type: 'button', 'data-key': label, disabled: to < 0 || to >= pages, onclick: () => turn(to) }, label)
   return el(
     'div',
     { class: 'pages', role: 'group', 'aria-label': t('panel.pages') },

@@ -32,6 +32,7 @@ function row({ label, value, choose, chosen }, reach, share) {
         {
           type: 'button',
           class: 'link',
+          'data-key': label,
           'aria-pressed': chosen === undefined ? null : String(chosen),
           onclick: choose,
         },

@@ -134,6 +134,7 @@ def test_another_input_channel_can_be_looked_at(opened: Opened) -> None:
     (wanted,) = [each["sum"] for each in sums if each["channel"] == 14]
     assert opened.data(".channel-sum data") == pytest.approx(wanted, rel=1e-9)
     expect(opened.panel.get_by_text("Input: pool1, channel 14")).to_be_visible()
+    expect(opened.panel.get_by_role("button", name="input 14", exact=True)).to_be_focused()
 
 
 def test_the_arrow_keys_choose_a_value_and_the_url_says_which(opened: Opened) -> None:
@@ -302,6 +303,28 @@ def test_channels_that_do_not_fit_are_on_the_next_pages_and_none_is_missing(open
     expect(opened.panel.get_by_role("button", name="Next")).to_be_disabled()
 
 
+def test_who_turns_pages_by_keys_stays_at_the_button(opened: Opened) -> None:
+    opened.show("panel=layer&layer=flatten")
+    after, before = (opened.panel.get_by_role("button", name=name, exact=True) for name in ("Next", "Previous"))
+    after.focus()
+    for page in range(2, 7):
+        opened.page.keyboard.press("Enter")
+        expect(opened.panel.get_by_text(f"page {page} of 7")).to_be_visible()
+        expect(after).to_be_focused()
+    opened.page.keyboard.press("Enter")
+    expect(before).to_be_focused()  # the last page has no next
+
+
+def test_who_opens_a_tile_by_keys_goes_on_from_the_title(opened: Opened) -> None:
+    opened.show("panel=layer&layer=conv2")
+    opened.panel.locator(".tile").first.focus()
+    opened.page.keyboard.press("Enter")
+    opened.written_in_url("panel", "channel")
+    expect(opened.panel.locator("h2")).to_be_focused()
+    opened.page.keyboard.press("Tab")
+    expect(opened.panel.get_by_role("button", name="All channels")).to_be_focused()
+
+
 def test_the_row_of_the_table_stands_with_its_formulas(opened: Opened) -> None:
     opened.show("panel=layer&layer=conv2")
     facts = opened.panel.locator(".facts")
@@ -375,6 +398,16 @@ def test_a_picture_to_compare_with_that_cannot_be_had_is_an_error_to_try_again(r
     refused.page.unroute("**/samples/three.png")
     refused.panel.get_by_role("button", name="Try again").click()
     expect(refused.panel.locator(".verdict")).to_contain_text("the other 3")
+
+
+def test_a_small_picture_is_moved_as_far_as_it_is_large(opened: Opened) -> None:
+    opened.page.goto("#model=digits&picture=sample:seven&panel=shift&dx=16&dy=-16")
+    opened.settled()
+    expect(opened.panel).to_contain_text("of these 7 shifts")
+    expect(opened.panel).to_contain_text("for 1 to 7 pixels to the right")
+    for name, moved in {"To the right": "7", "Downwards": "-7"}.items():
+        expect(opened.panel.get_by_role("slider", name=name)).to_have_value(moved)
+        expect(opened.panel.get_by_role("slider", name=name)).to_have_attribute("max", "7")
 
 
 def test_moving_the_slider_moves_the_picture_and_says_how_little_is_noticed(opened: Opened) -> None:

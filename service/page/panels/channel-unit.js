@@ -2,6 +2,7 @@
 
 import { json } from '../asking.js'
 import { el } from '../elements.js'
+import { keepingFocus } from '../focus.js'
 import { latest } from '../latest.js'
 import { isAbort, problemBox } from '../problem.js'
 import { sums } from './unit-sum.js'
@@ -42,7 +43,8 @@ export function derivation(context, layer, see) {
       tell(unit)
     }
     see(unit, inputShown(unit.work, input))
-    element.replaceChildren(...workShown(unit.work, { t, input, chooseInput }), sums(unit, t))
+    const parts = [...workShown(unit.work, { t, input, chooseInput }), sums(unit, t)]
+    keepingFocus(element, () => element.replaceChildren(...parts))
   }
 
   return { element, derive }
