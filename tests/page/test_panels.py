@@ -209,6 +209,28 @@ def test_every_kind_of_layer_is_re_derived(opened: Opened, layer: str, where: st
 def test_a_layer_that_cannot_be_re_derived_says_which_can(refused: Opened) -> None:
     refused.show("panel=channel&layer=flatten&channel=3")
     expect(refused.panel.get_by_role("alert")).to_contain_text("a flatten is not re-derived; these are: add")
+def test_a_finger_that_begins_on_the_map_scrolls_the_page(browser: Browser, service: httpx.Client) -> None:
+    with browser.new_context(
+        base_url=str(service.base_url), viewport={"width": 390, "height": 844}, has_touch=True, locale="en-GB"
+    ) as phone:
+        opened = Opened(phone.new_page(), service).show("panel=channel&layer=conv2&channel=3&y=0&x=0")
+        place = opened.panel.get_by_role("application")
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        assert box
+        before = opened.page.evaluate("scrollY")
+        drag(opened.page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, down=200)
+        opened.page.wait_for_function("before => scrollY < before", arg=before)
+
+
+def drag(page: Page, x: float, y: float, down: float) -> None:
+    """A finger set down, moved and lifted: what becomes of it is the browser's."""
+    touch = page.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 11):
+        at = {"x": x, "y": y + down * step / 10}
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [at]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 # --- a layer: its maps, its row, its filters
