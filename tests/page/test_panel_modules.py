@@ -272,6 +272,12 @@ def test_the_words_under_evidence_are_those_of_its_colours(bare: Page, method: s
     assert call(bare, "panels/activation", "m.legendOf(...a)", [method, {"low": low, "high": 2}]) == words
 
 
+@pytest.mark.parametrize(("channels", "kernel"), [(2048, (3, 3)), (16, (5, 5)), (7, (1,))])
+def test_the_channels_that_are_not_listed_are_counted_too(bare: Page, channels: int, kernel: tuple[int, ...]) -> None:
+    work = {"products_count": channels * int(np.prod(kernel)), "reads": [[None, *range(size - 1)] for size in kernel]}
+    assert call(bare, "panels/unit-work", "m.channelsRead(a)", work) == channels
+
+
 def test_a_refusal_without_words_says_its_status(bare: Page) -> None:
     said = call(
         bare,

@@ -65,11 +65,18 @@ function convolution(work, { t, input, chooseInput }) {
     chosen: channel === shown,
   }))
   const rest = work.channel_sums_rest + unlisted.reduce((total, { sum }) => total + sum, 0)
-  const more = unlisted.length
-    ? [{ label: t('panel.unit.rest', { count: counted(unlisted.length) }), value: rest }]
-    : []
+  const others = channelsRead(work) - listed.length
+  const more = others ? [{ label: t('panel.unit.rest', { count: counted(others) }), value: rest }] : []
   const bias = work.bias === null ? [] : [{ label: t('panel.unit.bias'), value: work.bias }]
   return [...products(work, shown, t), el('h4', {}, t('panel.unit.sums')), signedBars([...sums, ...more, ...bias])]
+}
+
+/**
+ * How many channels of the input a value reads: the service names a thousand of them.
+ * @param {Pick<import('../answers.js').ConvolutionWork, 'products_count'|'reads'>} work
+ */
+export function channelsRead({ products_count: products, reads }) {
+  return products / reads.reduce((cells, axis) => cells * axis.length, 1)
 }
 
 /**
