@@ -132,6 +132,6 @@ function unreachable(error) {
 /** @param {Response} response */
 async function refusal(response) {
   const problem = await response.json().catch(() => ({}))
-  const { code = 'unknown', detail = response.statusText, remedy = '' } = problem
+  const { code = 'unknown', detail = response.statusText || `HTTP ${response.status}`, remedy = '' } = problem
   return new ServiceError({ status: response.status, code, detail, remedy: remedy ?? '' })
 }

@@ -114,7 +114,9 @@ function followPointer(canvas, line) {
     const between = event.getCoalescedEvents?.() ?? []
     line.grow((between.length ? between : [event]).map((one) => place(canvas, one)))
   })
-  for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, () => line.end())
+  for (const name of /** @type {const} */ (['pointerup', 'pointercancel'])) {
+    canvas.addEventListener(name, (event) => event.isPrimary && line.end())
+  }
 }
 
 /**

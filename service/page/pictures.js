@@ -2,6 +2,7 @@
 
 import { say } from './announcing.js'
 import { takePhotograph } from './camera.js'
+import * as client from './client.js'
 import { el } from './elements.js'
 import { t } from './language.js'
 import { SAMPLES } from './samples.js'
@@ -15,7 +16,7 @@ import { SAMPLES } from './samples.js'
  * @param {Chosen} chosen
  */
 export function pictureChoice({ onPicture, onSample }) {
-  const file = el('input', { type: 'file', accept: 'image/*', id: 'file', class: 'visually-hidden', onchange: () => picked(file.files, onPicture) })
+  const file = el('input', { type: 'file', accept: 'image/*', id: 'file', class: 'visually-hidden', onchange: () => pickedOnce(file, onPicture) })
   const camera = navigator.mediaDevices && el('button', { type: 'button', onclick: () => photographed(onPicture) }, t('pictures.camera'))
   return el('div', { class: 'pictures' },
     el('div', { class: 'tools' }, file, el('label', { for: 'file', class: 'button' }, t('pictures.file')), camera),
@@ -43,7 +44,7 @@ export function followDropAndPaste(onPicture) {
 }
 
 /**
- * The address of a sample, as `picture` in the URL names it.
+ * A sample, as `picture` in the URL names it. Raises what the service says where there is none.
  * @param {string} name
  * @param {AbortSignal} signal
  */
@@ -54,6 +55,16 @@ export async function sampleFile(name, signal) {
 /** @param {string} name */
 function sampleAddress(name) {
   return new URL(`./samples/${encodeURIComponent(name)}.png`, import.meta.url)
+}
+
+/**
+ * The same file may be chosen again, after something else was shown.
+ * @param {HTMLInputElement} file
+ * @param {(picture: Blob) => void} onPicture
+ */
+function pickedOnce(file, onPicture) {
+  picked(file.files, onPicture)
+  file.value = ''
 }
 
 /**

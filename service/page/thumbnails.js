@@ -13,19 +13,17 @@ const MAPS = 4
  */
 
 /**
- * Fills each place that is empty, sheet after sheet.
+ * Fills each place that is empty, sheet after sheet. One that is refused says so and ends none of the others.
  * @param {import('./context.js').Context} context
  * @param {Place[]} places
  */
 export async function thumbnails({ state, picture, signal, say }, places) {
   if (!picture) return
   const empty = places.filter(({ row, thumbnail }) => row.stage === 'network' && row.output_shape && !thumbnail.classList.contains('filled'))
-  try {
-    for (let start = 0; start < empty.length; start += LAYERS_PER_SHEET) {
-      await sheet(client.modelPath(state), picture, empty.slice(start, start + LAYERS_PER_SHEET), signal)
-    }
-  } catch (error) {
-    if (!isAbort(error)) say(problemText(error))
+  for (let start = 0; start < empty.length && !signal.aborted; start += LAYERS_PER_SHEET) {
+    await sheet(client.modelPath(state), picture, empty.slice(start, start + LAYERS_PER_SHEET), signal).catch((error) => {
+      if (!isAbort(error)) say(problemText(error))
+    })
   }
 }
 

@@ -4,13 +4,15 @@ import { el } from './elements.js'
 import { t } from './language.js'
 
 const KEY = 'fovea.token'
+const CHARACTERS = '[!-~]+' // what a header can carry: another one could never be sent
 
 /** @type {Promise<boolean>|null} one dialog, however many questions wait for it */
 let asking = null
 
 /** @returns {string|null} */
 export function keptToken() {
-  return sessionStorage.getItem(KEY)
+  const kept = sessionStorage.getItem(KEY)
+  return kept && RegExp(`^${CHARACTERS}$`).test(kept) ? kept : null
 }
 
 /**
@@ -27,7 +29,10 @@ export function anotherToken(refused) {
 
 /** @param {string|null} refused */
 async function asked(refused) {
-  const field = el('input', { type: 'password', id: 'token', required: true, autocomplete: 'off', spellcheck: 'false' })
+  const field = el('input', {
+    type: 'password', id: 'token', required: true, autocomplete: 'off', spellcheck: 'false',
+    pattern: `\\s*${CHARACTERS}\\s*`, title: t('token.characters'),
+  })
   const dialog = el('dialog', { class: 'token', 'aria-label': t('token.label') },
     el('form', { method: 'dialog' },
       el('p', {}, t(refused ? 'token.refused' : 'token.wanted')),

@@ -226,6 +226,8 @@ def test_a_refusal_says_what_to_do(browser: Browser, service: httpx.Client) -> N
         expect(page.locator(".problem")).to_contain_text("mnist")
         page.locator("#model").select_option("mnist")
         expect(page.locator("a.card").first).to_be_visible()
+
+
 def test_a_sample_that_is_not_there_says_so_beside_the_layers(browser: Browser, service: httpx.Client) -> None:
     with browser.new_context(base_url=str(service.base_url), locale="en-GB") as context:
         page = context.new_page()
@@ -261,6 +263,20 @@ def test_another_language_while_the_picture_is_on_its_way_shows_the_page_in_it(p
     expect(page.locator("#input h2").first).to_have_text("내 그림")
 
 
+def test_the_same_file_can_be_chosen_again(page: Page) -> None:
+    page.goto("#model=mnist&picture=sample:seven")
+    page.set_input_files("#file", SAMPLES / "three.png")
+    expect(page.locator(".bars .best th")).to_have_text("3")
+    expect(page.locator("#file")).to_have_value("")  # so that a browser tells of the same one, too
+
+
+def test_a_sheet_of_thumbnails_that_is_refused_ends_none_of_the_others(browser: Browser, service: httpx.Client) -> None:
+    with browser.new_context(base_url=str(service.base_url), locale="en-GB") as context:
+        page = context.new_page()
+        page.route("**/feature-maps?layers=conv1,*", lambda route: route.fulfill(status=503))
+        page.goto("#model=mnist&picture=sample:seven")
+        expect(page.locator("a.card .thumbnail.filled")).to_have_count(2)
+        expect(page.locator("a.card[data-layer=dense] .thumbnail.filled")).to_have_count(1)
 
 
 def test_a_class_leads_to_its_evidence(page: Page) -> None:

@@ -164,8 +164,12 @@ def test_of_many_questions_at_once_only_the_first_and_the_newest_are_asked(bare:
         " ask(1); ask(2); await ask(3); return asked })()",
     )
     assert asked == [1, 3]
+
+
 def told(kind: object, *silent: str) -> list[str]:
     return [word for word in get_args(kind) if word not in silent]
+
+
 @pytest.mark.parametrize(
     ("group", "words"),
     [
@@ -199,6 +203,7 @@ def test_an_array_is_as_many_maps_as_the_service_shows_of_it(
     assert (found["count"], found["height"], found["width"]) == maps
 
 
+# --- how far a picture is moved, and what is said of it
 
 
 def shifted_version(height: int, width: int) -> dict[str, Any]:

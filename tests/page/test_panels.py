@@ -209,6 +209,8 @@ def test_every_kind_of_layer_is_re_derived(opened: Opened, layer: str, where: st
 def test_a_layer_that_cannot_be_re_derived_says_which_can(refused: Opened) -> None:
     refused.show("panel=channel&layer=flatten&channel=3")
     expect(refused.panel.get_by_role("alert")).to_contain_text("a flatten is not re-derived; these are: add")
+
+
 def test_a_finger_that_begins_on_the_map_scrolls_the_page(browser: Browser, service: httpx.Client) -> None:
     with browser.new_context(
         base_url=str(service.base_url), viewport={"width": 390, "height": 844}, has_touch=True, locale="en-GB"
@@ -476,6 +478,8 @@ def test_the_evidence_lies_where_the_layer_looked_under_a_slider_of_opacity(open
     assert laid["width"] == pytest.approx(7 * jump * pixel, abs=0.5)
     opened.panel.get_by_role("slider", name="Opacity").fill("20")
     expect(evidence).to_have_css("opacity", "0.2")
+
+
 def test_the_evidence_lies_within_a_narrow_phone(opened: Opened) -> None:
     opened.page.set_viewport_size({"width": 320, "height": 640})
     opened.show("panel=activation")

@@ -62,6 +62,19 @@ def test_a_token_that_is_refused_is_asked_for_again(page: Page) -> None:
     expect(page.locator(".bars .best th")).to_have_text("7")
 
 
+def test_a_token_that_no_header_can_carry_is_not_taken(page: Page) -> None:
+    page.add_init_script(
+        "sessionStorage.getItem('fovea.token') ?? sessionStorage.setItem('fovea.token', 'kept before ✓')"
+    )
+    page.goto("#model=mnist&picture=sample:seven")
+    expect(page.locator("dialog.token")).to_contain_text("wants a token")
+    give(page, "snowman☃")
+    expect(page.locator("#token:invalid")).to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('fovea.token')") == "kept before ✓"
+    give(page, f" {TOKEN} ")
+    expect(page.locator(".bars .best th")).to_have_text("7")
+
+
 def test_who_has_no_token_is_told_and_may_try_again(page: Page) -> None:
     page.goto("#model=mnist&language=ko")
     expect(page.locator("dialog.token")).to_contain_text("이 서비스는 토큰을 요구합니다")

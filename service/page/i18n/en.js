@@ -87,5 +87,6 @@ export const en = {
   'token.wanted': 'This service wants a token. It stays in this tab and is sent with every question.',
   'token.refused': 'The service refused this token. Is there another one?',
   'token.label': 'Token',
+  'token.characters': 'Letters, digits and signs of ASCII, without spaces',
   'token.send': 'Use it',
 }

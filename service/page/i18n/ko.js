@@ -87,5 +87,6 @@ export const ko = {
   'token.wanted': '이 서비스는 토큰을 요구합니다. 토큰은 이 탭에만 남고, 물을 때마다 함께 보냅니다.',
   'token.refused': '서비스가 이 토큰을 거절했습니다. 다른 토큰이 있나요?',
   'token.label': '토큰',
+  'token.characters': '공백 없이 ASCII 문자, 숫자, 기호',
   'token.send': '사용',
 }
