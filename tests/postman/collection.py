@@ -13,7 +13,8 @@ _SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 _ABOUT = """\
 Every endpoint of Fovea with a request that works and the answer it gave.
 
-Choose an environment; `management_token` is one of FOVEA_MANAGEMENT_TOKENS, if the service has any. The picture is in \
+Choose an environment; `token` is one of FOVEA_INFERENCE_TOKENS and `management_token` one of FOVEA_MANAGEMENT_TOKENS, \
+if the service has any. The picture is in \
 the variable `seven`; requests that send a file want Postman's working directory to be the repository's root.
 
 Written by `make postman` from tests/golden/openapi.json and a running service: changes belong into tests/postman."""
@@ -26,7 +27,12 @@ def collection(folders: Mapping[str, Iterable[Answered]]) -> dict[str, Any]:
     """Each example with its name and the answers of a service that has everything on, and of one that has not."""
     return {
         "info": {"name": "Fovea", "description": _ABOUT, "schema": _SCHEMA},
-        "variable": [{"key": "seven", "value": seven(), "type": "string"}],
+        "auth": _bearer("{{token}}"),
+        # An empty token is not sent; one that no environment names would be, as it stands here.
+        "variable": [
+            {"key": "seven", "value": seven(), "type": "string"},
+            {"key": "token", "value": "", "type": "string"},
+        ],
         "item": [{"name": name, "item": [_item(*one) for one in answered]} for name, answered in folders.items()],
     }
 
@@ -52,13 +58,14 @@ def _request(asked: Asked) -> dict[str, Any]:
         [{"key": "Content-Type", "value": body.content_type}] if body and body.kind != "multipart" else []
     )
     if operation.protected:
-        request["auth"] = {
-            "type": "bearer",
-            "bearer": [{"key": "token", "value": asked.example.token, "type": "string"}],
-        }
+        request["auth"] = _bearer(asked.example.token)
     if body:
         request["body"] = _body(body)
     return request
+
+
+def _bearer(token: str) -> dict[str, Any]:
+    return {"type": "bearer", "bearer": [{"key": "token", "value": token, "type": "string"}]}
 
 
 def _url(asked: Asked) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def environment(name: str) -> dict[str, Any]:
         "name": _NAMES[name],
         "values": [
             {"key": "base_url", "value": ADDRESSES[name], "type": "default", "enabled": True},
+            {"key": "token", "value": "", "type": "secret", "enabled": True},
             {"key": "management_token", "value": "", "type": "secret", "enabled": True},
         ],
         "_postman_variable_scope": "environment",

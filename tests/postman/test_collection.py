@@ -16,7 +16,7 @@ from tests.postman.environments import ADDRESSES, environment
 from tests.postman.interface import operations
 from tests.postman.protocol import OPERATIONS
 from tests.postman.saved import steady
-from tests.postman.update import FOLDER, TOKEN, asked_now, folders, managed, plain
+from tests.postman.update import FOLDER, INFERENCE_TOKEN, TOKEN, asked_now, folders, guarded, managed, plain
 
 COLLECTION = FOLDER / "fovea.postman_collection.json"
 NEWMAN = Path("tests/postman/node_modules/newman/bin/newman.js")
@@ -105,11 +105,14 @@ def test_numbers_that_differ_from_run_to_run_are_made_the_same() -> None:
     assert steady(answer) == expected
 
 
-def newman(url: str, token: str, report: Path, collection: Path = COLLECTION) -> dict[str, Any]:
+def newman(
+    url: str, token: str, report: Path, collection: Path = COLLECTION, inference_token: str | None = None
+) -> dict[str, Any]:
     """Its own report of one run."""
     environment_file = FOLDER / "local.postman_environment.json"
     command = ["node", str(NEWMAN), "run", str(collection), "--environment", str(environment_file)]
     command += ["--env-var", f"base_url={url}", "--env-var", f"management_token={token}"]
+    command += ["--env-var", f"token={inference_token}"] if inference_token else []
     command += ["--working-dir", ".", "--reporters", "json", "--reporter-json-export", str(report)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)  # noqa: S603
     assert report.exists(), done.stdout + done.stderr
@@ -143,6 +146,20 @@ def test_newman_passes_on_a_service_as_one_starts_it_also_under_a_proxys_prefix(
         run = newman(f"{str(client.base_url).rstrip('/')}{prefix}", "", tmp_path / "report.json")
     assert failures(run) == []
     assert statuses(run)["Unload digits 0"] == 403
+    assert sent_tokens(run) == {"Bearer not the token"}  # which one of the errors is about; an empty one is not sent
+
+
+@needs_newman
+def test_newman_passes_on_a_service_that_wants_a_token(tmp_path: Path) -> None:
+    with guarded() as client:
+        run = newman(str(client.base_url), TOKEN, tmp_path / "report.json", inference_token=INFERENCE_TOKEN)
+    assert failures(run) == []
+    assert {f"Bearer {token}" for token in (TOKEN, INFERENCE_TOKEN)} <= sent_tokens(run)
+
+
+def sent_tokens(run: dict[str, Any]) -> set[str]:
+    headers = [header for one in run["executions"] for header in one["request"]["header"]]
+    return {header["value"] for header in headers if header["key"].lower() == "authorization"}
 
 
 @needs_newman

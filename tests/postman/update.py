@@ -22,6 +22,7 @@ from tests.service.api.conftest import ready
 
 FOLDER = Path("docs/postman")
 TOKEN = "a-token-of-sixteen"  # noqa: S105 - of a test
+INFERENCE_TOKEN = "another-of-sixteen"  # noqa: S105 - of a test
 OF_VERSION = "_of_version"
 
 
@@ -29,6 +30,14 @@ OF_VERSION = "_of_version"
 def managed() -> Iterator[httpx.Client]:
     """A service with everything switched on."""
     with ready(Settings(provider="cpu", management_tokens=TOKEN, live_share=1)) as client:
+        yield client
+
+
+@contextmanager
+def guarded() -> Iterator[httpx.Client]:
+    """A service that answers nobody without a token."""
+    settings = {"provider": "cpu", "management_tokens": TOKEN, "inference_tokens": INFERENCE_TOKEN, "live_share": 1}
+    with ready(Settings.model_validate(settings)) as client:
         yield client
 
 
