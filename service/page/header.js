@@ -65,8 +65,10 @@ function versionText({ version, provenance, metrics }) {
  * @param {(value: string) => void} choose
  */
 function choice(id, label, options, chosen, choose) {
+  // What the URL names and cannot be shown is not there to choose, but another one must be a choice.
+  const all = options.some(([value]) => value === chosen) ? options : [[chosen, chosen], ...options]
   const select = el('select', { id, onchange: () => choose(select.value) },
-    ...options.map(([value, text]) => el('option', { value, selected: value === chosen }, text)))
+    ...all.map(([value, text]) => el('option', { value, selected: value === chosen }, text)))
   return el('label', { for: id }, el('span', {}, label), select)
 }
 

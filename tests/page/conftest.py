@@ -103,12 +103,12 @@ def draw(page: Page, *lines: list[tuple[float, float]]) -> None:
         page.mouse.up()
 
 
-def hold(route: Route, held: list[Route]) -> None:
-    """What the page fetches waits; what only stands in its list of samples does not."""
+def hold(route: Route) -> bool:
+    """Whether it waits: what the page fetches does, until nothing is routed; what stands in its list of samples not."""
     if route.request.resource_type == "fetch":
-        held.append(route)
-    else:
-        route.continue_()
+        return True
+    route.continue_()
+    return False
 
 
 SEVEN = [(0.3, 0.2), (0.7, 0.2), (0.45, 0.8)]

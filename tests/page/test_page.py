@@ -244,21 +244,17 @@ def test_a_sample_that_is_not_there_says_so_beside_the_layers(browser: Browser, 
 
 def test_another_language_while_the_picture_is_on_its_way_shows_the_page_in_it(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/samples/seven.png", lambda route: hold(route, held))
+    page.route("**/samples/seven.png", lambda route: held.append(route) if hold(route) else None)
     page.goto("#model=mnist&picture=sample:seven")
     expect(page.locator("a.card").first).to_be_visible()
-    page.unroute("**/samples/seven.png")
-    models: list[Route] = []
-    page.route("**/v1/models", lambda route: hold(route, models))
+    page.route("**/v1/models", hold)
     page.locator("#language").click()
-    expect(page.locator("#strip")).to_be_empty()  # the next model is asked for, and the picture of the last one comes
-    for route in held:
-        with suppress(PlaywrightError):  # nobody may wait for it any more
-            route.continue_()
-    page.evaluate("fetch('page/samples/seven.png').then((answer) => answer.blob())")
+    expect(page.locator("#strip")).to_be_empty()  # the model is asked for anew, and the picture of before comes
+    with suppress(PlaywrightError):  # nobody may wait for it any more
+        held.pop().continue_()
+    page.evaluate("fetch('page/samples/three.png', { cache: 'no-store' }).then((answer) => answer.blob())")
     expect(page.locator(".problem")).to_have_count(0)
-    for route in models:
-        route.continue_()
+    page.unroute_all()
     expect(page.locator(".bars .best th")).to_have_text("7")
     expect(page.locator("#input h2").first).to_have_text("내 그림")
 
