@@ -9,7 +9,7 @@ from service.arrays import Pixels
 from service.errors import InvalidParameterError
 from service.images.decoding import ImageLimits, upright_size
 from service.images.png import rgb_png
-from service.images.preprocessing import MAX_SIDE, Preprocessing
+from service.images.preprocessing import MAX_SIDE, Preprocessing, fitted
 from service.inspection.forms import Reply, as_json, as_npy
 from service.inspection.network import Network
 
@@ -111,9 +111,9 @@ def resize_in_words(width: int, height: int, preprocessing: Preprocessing) -> st
         box = f"{preprocessing.width * side:g}x{preprocessing.height * side:g}"
         return f"the middle {box} of {width}x{height} pixels was cut out and brought to {goal}, {way}"
     if preprocessing.resize == "pad":
-        fitted = "x".join(str(max(1, round(side / max(ratios)))) for side in (width, height))
+        inside = "x".join(map(str, fitted((width, height), (preprocessing.width, preprocessing.height))))
         return (
-            f"{width}x{height} pixels were brought to {fitted} and set in the middle of {goal}, the rest black, {way}"
+            f"{width}x{height} pixels were brought to {inside} and set in the middle of {goal}, the rest black, {way}"
         )
     return f"{width}x{height} pixels were stretched to {goal}, {way}"
 

@@ -25,6 +25,11 @@ from tests.networks import chain, conv
         ((640, 300), {"resize": "crop", "crop_fraction": 0.5}, "the middle 200x150 of 640x300 pixels was cut out"),
         ((32, 24), {"resize": "crop", "crop_fraction": 0.5}, "the middle 16x12 of 32x24 pixels was cut out"),
         ((64, 24), {"resize": "pad"}, "64x24 pixels were brought to 32x12 and set in the middle of 32x24, the rest"),
+        (
+            (147, 112),
+            {"resize": "pad"},
+            "147x112 pixels were brought to 32x24 and set in the middle of 32x24, the rest",
+        ),
         ((64, 64), {"interpolation": "nearest"}, "64x64 pixels were stretched to 32x24, nearest interpolation"),
     ],
 )
