@@ -187,7 +187,7 @@ def channels_last() -> Asker:
 
 
 @pytest.mark.parametrize("query", [{}, {"channel": "1"}, {"channel": "mean"}])
-def test_numbers_are_sent_channels_first_however_the_file_has_them(query: dict[str, str]) -> None:
+def test_numbers_are_sent_channels_first_however_the_file_has_them(query: dict[str, Any]) -> None:
     last = channels_last()
     found = last.npz(layers="conv_1,transpose_1", **query)
     assert np.array_equal(found["transpose_1"], found["conv_1"])
