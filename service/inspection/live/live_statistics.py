@@ -15,6 +15,7 @@ from service.inspection import stopping
 from service.inspection.graph.layers import Layer
 from service.inspection.live.drift import Drift, drift, images_needed
 from service.inspection.live.running_statistics import Activations, activations, merged_layers
+from service.inspection.maps.channels import channel_axis, channels_first
 from service.inspection.network import Network
 
 # They hold the numbers of the layer before them; the units of a flattened map are its pixels, often dark, never dead.
@@ -113,11 +114,16 @@ def look(network: Network, images: Sequence[NetworkInput], seconds: float) -> di
 
 
 def layers_of(network: Network, image: NetworkInput) -> dict[str, Activations]:
-    """What each layer held for one image."""
+    """What each layer held for one image, its channels where they lie in the file."""
     report = network.file.metadata.layer_statistics
     chosen = observed(network)
-    values = network.values([layer.output for layer in chosen], image)
-    return {layer.id: activations(values[layer.output], report.layer(layer.id) if report else None) for layer in chosen}
+    tensors = network.values([layer.output for layer in chosen], image)
+    seen = {}
+    for layer in chosen:
+        values = tensors[layer.output]
+        numbers = channels_first(values, channel_axis(network, layer, values.ndim))
+        seen[layer.id] = activations(numbers, report.layer(layer.id) if report else None)
+    return seen
 
 
 def observed(network: Network) -> list[Layer]:
