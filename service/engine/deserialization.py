@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import onnx
 
+from service.engine.pauses import after_copy
+
 _PIECE_BYTES = 1 << 24  # of fields read together; one that is longer is a piece of its own
 _GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
 _VARINT, _EIGHT_BYTES, _LENGTH_DELIMITED, _FOUR_BYTES = 0, 1, 2, 5  # protobuf's wire types
@@ -57,7 +59,10 @@ def _merged(data: bytes, fields: list[_Field], graphs: dict[_Field, list[slice]]
             continue
         model.graph.SetInParent()  # also where it is empty
         for place in graphs[field]:
-            model.graph.MergeFromString(cut(place))
+            piece = cut(place)
+            after_copy(len(piece))
+            model.graph.MergeFromString(piece)
+            after_copy(len(piece))
     return model
 
 

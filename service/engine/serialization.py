@@ -11,6 +11,8 @@ from typing import Any
 import onnx
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from service.engine.pauses import after_copy
+
 _LARGE_VALUES = 1 << 18  # of a tensor, from which on they are a piece of their own
 _MOST_AXES = 64  # of numpy's arrays
 _GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
@@ -74,6 +76,7 @@ def whole_values(tensor: onnx.TensorProto) -> bytes | None:
         return None
     size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     values: bytes = tensor.raw_data
+    after_copy(len(values))
     return values if len(values) == math.prod(tensor.dims) * size else None
 
 
