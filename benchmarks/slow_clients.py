@@ -41,19 +41,12 @@ def main() -> None:
         before = send(url, picture, MULTIPART, _RATE, 15)
         rows = [("nobody else", "-", "-", *_honest(before))]
         rows += [_row(mode, server, picture, options.connections, options.seconds) for mode in _MODES]
-    columns = (
-        "beside",
-        "most open",
-        "open at the end",
-        "none open after",
-        "honest p50",
-        "honest p99",
-        "honest answers",
-    )
-    print(table(columns, rows))
+    print(table(("beside", "ended after", "because", "honest p50", "honest p99", "honest answers"), rows))
 
 
-def _row(mode: str, server: Server, picture: Picture, connections: int, seconds: int) -> tuple[str, ...]:
+def _row(
+    mode: str, server: Server, picture: Picture, connections: int, seconds: int
+) -> tuple[str, str, str, str, str, str]:
     with sending(server.url(MULTIPART), picture, MULTIPART, _RATE, seconds, until_left=True) as seen:
         ended = _attacked(_MODES[mode], server.port, connections, seconds)
     return mode, *ended, *_honest(seen[0])
