@@ -47,8 +47,8 @@ golden: environment ## Write tests/golden and docs/api.md anew, where a change o
 postman: environment ## Write docs/postman anew, the Postman collection, by asking the service
 	$(development) -m tests.postman.update
 
-train: environment ## Train a network and export it to models/: RECIPE= names it, DATA= the folder of its data
-	$(development) -m training train $(RECIPE) $(if $(DATA),--data "$(DATA)")
+train: environment ## Train a network and export it to models/, or OUT=: RECIPE= names it, DATA= the folder of its data
+	$(development) -m training train $(RECIPE) $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
 
 image: ## Build the container image; EXTRA=gpu for the CUDA one
 	docker build --network=$(or $(BUILD_NETWORK),host) --tag fovea:$(or $(EXTRA),cpu) \
