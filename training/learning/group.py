@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
+import torch.distributed.nn.functional  # noqa: F401 - before a group is: see joined
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -43,6 +44,10 @@ class Group:
 @contextmanager
 def joined(device: str) -> Iterator[Group]:
     """The group that torchrun's environment names, else this process alone. `device` is auto, cpu or cuda.
+
+    Its threads end with it, if nothing holds a wrapped network then: one that still had a tensor in hand when Python
+    ended would abort the process. torch's functional collectives keep the group that was there at their import as
+    their default, for ever, and the first wrapper imports them: hence their import above, before any group.
 
     Raises MissingDeviceError.
     """
