@@ -29,7 +29,7 @@ from benchmarks.report import Goal, Section, spread, table
 from benchmarks.server import Server, running
 from service.engine import model_file
 from service.engine.devices import Device, open_session
-from service.engine.session_model import SessionModel, whole
+from service.engine.session_model import SessionModel
 from service.images.decoding import ImageLimits
 from service.inspection.network import Network
 from service.inspection.prefix_sessions import PrefixSessions, prefix
@@ -130,7 +130,7 @@ def _beside_the_bare_run(path: Path, photograph: Picture) -> dict[str, float]:
 
 
 def _ratio(network: Network, tensor: str, image: np.ndarray, device: Device) -> float:
-    session = open_session(whole(prefix(network.file.model, [tensor])), device)
+    session = open_session(SessionModel(prefix(network.file.model, [tensor]).SerializeToString()), device)
     feed = {network.file.input.name: image[None]}
     ours, bare = [], []
     for _ in range(_RUNS):

@@ -14,20 +14,28 @@ from service.engine.repository import readable_files
 from service.engine.trial import EarlyTrial
 from service.errors import FoveaError, MissingPackageError, shown
 from service.settings import Settings
+from service.unread_output import given_up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 the file is refused, 2 the command or a setting cannot be used."""
+    """The exit code: 0 done, 1 the file is refused, 2 the command or a setting cannot be used.
+
+    141 where nobody reads what it says.
+    """
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return given_up()
     except FoveaError as error:
         print(f"{error.code}: {error}", file=sys.stderr)
         return 1
     except ValidationError as error:
         print(_refusal(error), file=sys.stderr)
         return 2
+    return code
 
 
 def _refusal(error: ValidationError) -> str:

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from service.errors import FoveaError
+from service.unread_output import given_up
 from training.allocator import keep_freed_memory
 from training.commands import describe, evaluate, export, listing, measure, probe, quantize, report, train
 from training.errors import StoppedError
@@ -16,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return given_up()
     except StoppedError as stopped:
         print(stopped, file=sys.stderr)
         return INTERRUPTED

@@ -29,7 +29,7 @@ def onnxruntime(file: ModelFile, threads: int, _callers: int = 1) -> Run:
     from service.engine.devices import Device, open_session  # noqa: PLC0415
     from service.engine.session_model import whole  # noqa: PLC0415
 
-    session = open_session(whole(file.model), Device("cpu", threads, "benchmark"))
+    session = open_session(whole(file.parted), Device("cpu", threads, "benchmark"))
     name = file.input.name
     return lambda batch: session.run(None, {name: batch})
 

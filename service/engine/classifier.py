@@ -100,7 +100,7 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
 
     Raises ModelFileError where the file cannot be run or answers NaN.
     """
-    model = apart(file.model) if device.provider == "cpu" else whole(file.model)  # not tried on others
+    model = apart(file.parted) if device.provider == "cpu" else whole(file.parted)  # not tried on others
     try:
         opened = runners(model, device)
     except RUNTIME_ERRORS as error:
@@ -109,7 +109,7 @@ def load(name: str, version: int, file: ModelFile, device: Device, max_batch: in
         kinds = ", ".join(sorted(set(foreign)))
         log.info("%s %d: %d nodes run on the CPU, not by %s: %s", name, version, len(foreign), device.provider, kinds)
     activation = file.output.activation if file.output else None
-    steady = _is_steady(file.model)
+    steady = _is_steady(file.parted.message)
     tested = _smoke_tested(Classifier(name, version, file, opened, device, activation, Costs({1: 1.0}), steady))
     if file.output is None:
         return tested
@@ -150,7 +150,7 @@ def _smoke_scores(classifier: Classifier, turn: Turn) -> Scores | None:
     inputs, file = smoke_inputs(classifier.file), classifier.file
     if file.output is not None:
         return classifier.scores(inputs, turn)
-    classifier.runner(turn).run(classifier.feed(inputs[:1]), file.model.graph.output[0].name, turn)
+    classifier.runner(turn).run(classifier.feed(inputs[:1]), file.graph.output[0].name, turn)
     return None
 
 

@@ -7,16 +7,17 @@ from its shapes and listed in `metadata.assumed`.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 
-from service.engine.deserialization import model_of
+from service.engine.deserialization import parted
 from service.engine.graph_names import names_read
 from service.engine.model_metadata import ModelMetadata, graph_sha256, stated_metadata, stated_sha256, validated
 from service.engine.network_interface import ClassOutput, ImageInput, class_output, image_input
-from service.engine.serialization import without_large_values
+from service.engine.parted import Parted, joined
 from service.errors import (
     ChecksumMismatchError,
     CorruptModelError,
@@ -39,7 +40,7 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 class ModelFile:
     """One model file, checked. `output` is None where the network can be inspected but does not classify."""
 
-    model: onnx.ModelProto
+    parted: Parted
     sha256: str
     size_bytes: int
     metadata: ModelMetadata
@@ -47,6 +48,16 @@ class ModelFile:
     output: ClassOutput | None
     checksum_stated: bool
     path: Path | None = None  # where these bytes were read; by now others may lie there
+
+    @property
+    def graph(self) -> onnx.GraphProto:
+        """Without the values of large weights."""
+        return self.parted.message.graph
+
+    @cached_property
+    def model(self) -> onnx.ModelProto:
+        """All of it in one message. The first call copies the large weights: not for a process that serves."""
+        return joined(self.parted)
 
 
 def read(path: Path) -> ModelFile:
@@ -64,34 +75,44 @@ def read(path: Path) -> ModelFile:
 def from_bytes(data: bytes) -> ModelFile:
     """As `read`. Takes about as long as ONNX needs to parse and check the graph; runs nothing of it."""
     model = parsed(data)
-    stated = stated_sha256(model)
+    message = model.message
+    stated = stated_sha256(message)
     if stated is not None and stated != (computed := graph_sha256(model)):
         raise ChecksumMismatchError(stated, computed)
-    _forget_unread_inputs(model.graph)
-    network_input = image_input(model)
-    output = class_output(model)
-    metadata = _metadata(model, network_input, output)
+    _forget_unread_inputs(message.graph)
+    network_input = image_input(message)
+    output = class_output(message)
+    metadata = _metadata(message, network_input, output)
     digest = hashlib.sha256(data).hexdigest()
     return ModelFile(model, digest, len(data), metadata, network_input, output, stated is not None)
 
 
-def parsed(data: bytes) -> onnx.ModelProto:
+def parsed(data: bytes) -> Parted:
     """The bytes as a sound ONNX model without data outside the file."""
     if not data:
         raise CorruptModelError("the file has 0 bytes", "copy or export it again")
     try:
-        model = model_of(data)
+        model = parted(data)
     except DecodeError as error:
         raise CorruptModelError("the file is not ONNX or is cut short", "copy or export it again") from error
-    if not model.graph.node:
+    if not model.message.graph.node:
         raise CorruptModelError("the file holds no graph", "copy or export it again")
-    _refuse_external_data(model)
+    _refuse_external_data(model.message)
     try:
-        onnx.checker.check_model(without_large_values(model))
+        onnx.checker.check_model(_complete(model))
     except (onnx.checker.ValidationError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(f"ONNX refuses the graph: {shown(reason, 200)}", "export the model again") from error
     return model
+
+
+def _complete(model: Parted) -> onnx.ModelProto:
+    """A copy of the message in which what lies apart says that it has no values, so that none are missing."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model.message)
+    for place in model.weights:
+        copy.graph.initializer[place].dims[:] = [0]
+    return copy
 
 
 def assumed_metadata(network_input: ImageInput, output: ClassOutput | None) -> ModelMetadata:

@@ -12,6 +12,7 @@ import onnx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.engine.layer_report import TrainingReport
+from service.engine.parted import Parted
 from service.engine.serialization import pieces
 from service.engine.training_history import TrainingHistory
 from service.errors import InvalidMetadataError
@@ -79,7 +80,7 @@ def with_metadata(model: onnx.ModelProto, metadata: ModelMetadata) -> onnx.Model
     """A copy of `model` that carries `metadata` and the checksum of its graph; other metadata_props stay."""
     stated = metadata.model_dump(mode="json")
     props = {PREFIX + key: json.dumps(value, ensure_ascii=False) for key, value in stated.items()}
-    props |= {PREFIX + "format": str(FORMAT), PREFIX + "sha256": graph_sha256(model)}
+    props |= {PREFIX + "format": str(FORMAT), PREFIX + "sha256": graph_sha256(Parted(model))}
     described = onnx.ModelProto()
     described.CopyFrom(model)
     del described.metadata_props[:]
@@ -118,7 +119,7 @@ def stated_sha256(model: onnx.ModelProto) -> str | None:
     return next((p.value for p in model.metadata_props if p.key == PREFIX + "sha256"), None)
 
 
-def graph_sha256(model: onnx.ModelProto) -> str:
+def graph_sha256(model: Parted) -> str:
     """SHA-256 over the model without its metadata_props, in protobuf's deterministic serialisation."""
     digest = hashlib.sha256()
     for piece in pieces(model, without={"metadata_props"}):

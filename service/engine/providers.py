@@ -11,7 +11,7 @@ from typing import Literal
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from service.engine.session_model import SessionModel, whole
+from service.engine.session_model import SessionModel
 from service.errors import ProviderUnavailableError
 
 Provider = Literal["cpu", "cuda", "openvino", "openvino-bf16"]
@@ -52,7 +52,7 @@ def probe(provider: Provider, threads: int = 1, gpu: int = 0) -> None:
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", value[:1], value[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    session_on(whole(model), provider, threads, gpu=gpu)
+    session_on(SessionModel(model.SerializeToString()), provider, threads, gpu=gpu)
 
 
 def foreign_nodes(session: ort.InferenceSession, provider: Provider) -> tuple[str, ...]:

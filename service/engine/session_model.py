@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 
 from service.engine.graph_names import names_read
-from service.engine.serialization import is_large, serialized, whole_values, with_bare_weights
+from service.engine.parted import Parted
+from service.engine.serialization import serialized
 
 Weights = Mapping[str, np.ndarray]
 _NUMPYS_OWN = frozenset("biuf")  # kinds of its types; bfloat16, floats of 8 bits and integers of 4 are of another
@@ -26,33 +27,42 @@ class SessionModel:
     weights: Weights = field(default_factory=dict)
 
 
-def whole(model: onnx.ModelProto) -> SessionModel:
+def whole(model: Parted) -> SessionModel:
     return SessionModel(serialized(model))
 
 
-def apart(model: onnx.ModelProto) -> SessionModel:
-    """Holds other threads up for as long as it takes to copy the largest weight.
+def apart(model: Parted) -> SessionModel:
+    """What lies apart already is handed over so, where it can be.
 
-    What no node reads stays in the graph: ONNX Runtime drops it first, and then misses it. Functions may not read what
-    they are given, so a model with functions stays whole.
+    What no node reads is put into the graph: ONNX Runtime drops it first, and then misses it. Functions may not read
+    what they are given, so a model with functions stays whole.
     """
-    if model.functions:
+    if model.message.functions:
         return whole(model)
-    graph = model.graph
-    wanted = names_read(graph) | {output.name for output in graph.output}
-    found = {one.name: _array(one) for one in graph.initializer if one.name in wanted and is_large(one)}
-    weights = {name: array for name, array in found.items() if array is not None}
-    bare = with_bare_weights(model, lambda tensor: is_large(tensor) and tensor.name in weights, _put_outside)
-    return SessionModel(bare.SerializeToString(), weights)
+    message = onnx.ModelProto()
+    message.CopyFrom(model.message)
+    wanted = names_read(message.graph) | {output.name for output in message.graph.output}
+    weights = {}
+    for place, values in model.weights.items():
+        tensor = message.graph.initializer[place]
+        array = _array(tensor, values) if tensor.name in wanted else None
+        if array is None:
+            tensor.raw_data = bytes(values)
+        else:
+            weights[tensor.name] = array
+            _put_outside(tensor)
+    return SessionModel(message.SerializeToString(), weights)
 
 
-def _array(tensor: onnx.TensorProto) -> np.ndarray | None:
-    """None where it is not for an array, or its values are not as many as it says: ONNX Runtime then says so."""
-    values = whole_values(tensor)
-    if values is None:
-        return None
+def _array(tensor: onnx.TensorProto, values: memoryview) -> np.ndarray | None:
+    """None where it is not for an array of NumPy's own types."""
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return np.frombuffer(values, dtype).reshape(tensor.dims) if dtype.kind in _NUMPYS_OWN else None
+    if dtype.kind not in _NUMPYS_OWN:
+        return None
+    found = np.frombuffer(values, np.uint8)
+    if found.ctypes.data % dtype.itemsize:  # ONNX Runtime's kernels read whole numbers
+        found = found.copy()  # without Python's lock
+    return found.view(dtype).reshape(tensor.dims)
 
 
 def _put_outside(tensor: onnx.TensorProto) -> None:

@@ -45,7 +45,7 @@ def class_scores(network: Network, batch: InputBatch) -> Scores:
     """
     output = network.file.output
     if output is None:
-        raise NotAClassifierError(network.file.model.graph.name)
+        raise NotAClassifierError(network.file.graph.name)
     return as_scores(network.rows(output.name, batch))
 
 

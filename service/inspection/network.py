@@ -40,7 +40,7 @@ class Network:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """In the order they run. Raises GraphTooLargeError for a graph that takes too long to look into."""
-        refuse_too_many_nodes(self.file.model.graph)
+        refuse_too_many_nodes(self.file.graph)
         return layers(self.file.model, self.file.metadata.layers)
 
     def layer(self, name: str) -> Layer:

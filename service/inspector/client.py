@@ -23,6 +23,7 @@ from typing import Any
 import onnx
 
 from service.engine.model_file import ModelFile
+from service.engine.parted import Parted
 from service.engine.serialization import serialized
 from service.errors import DeadlineExceededError, FoveaError, InspectionBusyError, InspectionEndedError
 from service.inspector.messages import (
@@ -193,7 +194,7 @@ class _Process:
 
     def _graph(self, wanted: GraphWanted) -> bytes:
         args = self._waiting[wanted.number].args
-        return next(serialized(a.model) for a in args if isinstance(a, ModelFile) and a.sha256 == wanted.sha256)
+        return next(serialized(a.parted) for a in args if isinstance(a, ModelFile) and a.sha256 == wanted.sha256)
 
     def _no_longer_at(self, number: int) -> None:
         with self._lock:
@@ -233,5 +234,6 @@ class _Process:
 
 
 def _question(asked: _Asked) -> Question:
-    bare = (Reference(replace(a, model=onnx.ModelProto())) if isinstance(a, ModelFile) else a for a in asked.args)
+    nothing = Parted(onnx.ModelProto())
+    bare = (Reference(replace(a, parted=nothing)) if isinstance(a, ModelFile) else a for a in asked.args)
     return Question(asked.number, asked.work, tuple(bare))

@@ -20,6 +20,7 @@ import onnx
 from onnxruntime import InferenceSession
 
 from service.engine.devices import Device, open_session
+from service.engine.parted import Parted
 from service.engine.session_model import SessionModel
 from service.errors import FoveaError
 from service.inspection.network import Network
@@ -118,7 +119,7 @@ class Desk:
         """The service has checked the file: here it is only parsed."""
         file = reference.file
         data = _unchanged(file.path, file.sha256) or self._asked_for(file.sha256, number)
-        return Network(replace(file, model=onnx.load_model_from_string(data)), self._sessions)
+        return Network(replace(file, parted=Parted(onnx.load_model_from_string(data))), self._sessions)
 
     def _asked_for(self, digest: str, number: int) -> bytes:
         self._graphs[digest] = Future()

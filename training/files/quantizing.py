@@ -106,7 +106,7 @@ def _lowered(source: Exported, to: Precision, calibration: Images) -> tuple[Expo
 
 def _provenance(entry: Entry, source: ModelFile, before: float, how: str) -> Provenance:
     origin = (
-        f"version {entry.version} (fovea.sha256 {graph_sha256(source.model)}), which has {before:.2%} on the "
+        f"version {entry.version} (fovea.sha256 {graph_sha256(source.parted)}), which has {before:.2%} on the "
         "same test images"
     )
     note = how.format(origin=origin)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-import torch.distributed.nn.functional  # noqa: F401 - before a group is: see joined
+import torch.distributed.nn.functional  # before there is a group: see joined
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel

@@ -62,7 +62,7 @@ def gathered(path: Path, file: ModelFile, dataset: Dataset, test_time: Metrics |
         name=name,
         version=version,
         file=file,
-        graph_sha256=graph_sha256(file.model),
+        graph_sha256=graph_sha256(file.parted),
         measured=found,
         dataset=dataset.description,
         curves=_curves(file, problems),

@@ -80,7 +80,7 @@ class Case:
         """The one with the class scores. Raises NotAClassifierError."""
         file = self.network.file
         if file.output is None:
-            raise NotAClassifierError(file.model.graph.name)
+            raise NotAClassifierError(file.graph.name)
         return score_tensor(file.model, file.output)
 
     @cached_property
@@ -253,7 +253,7 @@ def _by_head(case: Case, head: PooledHead, because: str) -> Evidence:
 
 def _by_channels(case: Case, method: Literal["grad-cam", "ablation"], because: str) -> Evidence:
     layer = case.layer or _default_layer(case, classes=True)
-    graph = case.network.file.model.graph
+    graph = case.network.file.graph
     if not depends(graph, layer.output, case.tensor):
         raise InvalidParameterError("layer", layer.id, "the class scores do not depend on it: ask for another")
     made = suffix(case.network, layer.output, case.tensor, case.image)
@@ -331,7 +331,7 @@ def _default_layer(case: Case, *, classes: bool) -> Layer:
 
     What is pooled is finer before: a pooling is taken only where nothing else is left.
     """
-    graph = case.network.file.model.graph
+    graph = case.network.file.graph
     found = [
         layer
         for layer in reversed(case.spatial_layers)

@@ -57,7 +57,7 @@ def suffix(network: Network, tensor: str, target: str, image: NetworkInput) -> S
     `tensor` may be the network's input. Costs one run of the network, and up to a quarter of a second to measure.
     Raises UnsupportedModelError where the scores do not depend on the tensor, or a part gives other scores.
     """
-    given = {tensor, *others_read(network.file.model.graph, tensor, target)}
+    given = {tensor, *others_read(network.file.graph, tensor, target)}
     copies = network.file.input.batch or 1
     feed = {network.file.input.name: np.repeat(image[None], copies, axis=0)}
     found = network.part([target, *(given - feed.keys())]).run(feed) | feed

@@ -6,6 +6,7 @@ import pytest
 from service.engine import devices, gpus, providers
 from service.engine.devices import Device, chosen_device, open_session, refuse_two_runtimes
 from service.engine.gpus import Gpu, NoGpuError
+from service.engine.parted import Parted
 from service.engine.providers import NAMES
 from service.engine.session_model import whole
 from service.errors import ProviderUnavailableError, RuntimeConflictError
@@ -31,7 +32,7 @@ def test_openvino_that_cannot_be_had_is_an_error(wanted: devices.Wanted) -> None
 
 
 def test_a_session_runs_where_the_device_says() -> None:
-    session = open_session(whole(tiny_models.classifier()), chosen_device("cpu", 1))
+    session = open_session(whole(Parted(tiny_models.classifier())), chosen_device("cpu", 1))
     assert session.get_providers() == ["CPUExecutionProvider"]
     assert session.get_session_options().intra_op_num_threads == 1
 
@@ -40,7 +41,7 @@ def test_a_session_runs_where_the_device_says() -> None:
 @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider'")
 def test_a_session_that_quietly_got_the_cpu_is_an_error() -> None:
     with pytest.raises(ProviderUnavailableError, match="fell back to the CPU from CUDAExecutionProvider"):
-        open_session(whole(tiny_models.classifier()), Device("cuda", 1, "a test", gpus=GPUS))
+        open_session(whole(Parted(tiny_models.classifier())), Device("cuda", 1, "a test", gpus=GPUS))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.engine import providers
+from service.engine.parted import Parted
 from service.engine.providers import cuda_options, foreign_nodes, has_bf16, openvino_options, session_on
 from service.engine.session_model import whole
 from tests import tiny_models
@@ -34,12 +35,12 @@ def test_cuda_is_told_which_gpu_and_to_keep_float32() -> None:
 
 
 def test_a_session_does_not_run_again_elsewhere_what_failed() -> None:
-    session = session_on(whole(tiny_models.classifier()), "cpu", 1)
+    session = session_on(whole(Parted(tiny_models.classifier())), "cpu", 1)
     assert session._enable_fallback is False
 
 
 def test_a_session_of_one_provider_has_no_foreign_nodes() -> None:
-    session = session_on(whole(tiny_models.classifier()), "cpu", 1)
+    session = session_on(whole(Parted(tiny_models.classifier())), "cpu", 1)
     assert foreign_nodes(session, "cpu") == ()
     assert "Conv" in foreign_nodes(session, "cuda")
 

@@ -8,6 +8,7 @@ from service.engine import classifier as classifiers
 from service.engine import model_file, runner
 from service.engine.costs import Costs
 from service.engine.devices import RUNTIME_ERRORS, Device, chosen_device
+from service.engine.parted import Parted
 from service.engine.runner import BoundRunner, Runner, runners
 from service.engine.session_model import SessionModel, whole
 from service.engine.turn import StoppedError, Turn
@@ -22,7 +23,7 @@ def images(count: int, seed: int = 0) -> np.ndarray:
 
 
 def tiny() -> SessionModel:
-    return whole(tiny_models.classifier())
+    return whole(Parted(tiny_models.classifier()))
 
 
 def repeating() -> SessionModel:
@@ -43,7 +44,7 @@ def repeating() -> SessionModel:
     loop = helper.make_node("Loop", ["times", "", "zero"], ["y"], body=body)
     weights = {"zero": np.zeros(1), "one": np.ones(1)}
     times, y = int(TensorProto.INT64), int(TensorProto.FLOAT)
-    return whole(tiny_models.model([loop], weights, ("times", times, [1]), ("y", y, [1])))
+    return whole(Parted(tiny_models.model([loop], weights, ("times", times, [1]), ("y", y, [1]))))
 
 
 def repeats(times: int) -> dict[str, np.ndarray]:
@@ -126,7 +127,7 @@ def test_a_device_of_one_session_gets_one_runner_without_foreign_nodes() -> None
 def test_each_executor_runs_on_the_session_it_drives() -> None:
     two = Device("cpu", 1, "two sessions, as of two GPUs", executors=(0, 1, 0, 1))
     file = model_file.from_bytes(tiny().graph)
-    both = (Runner(tiny(), CPU), Runner(whole(tiny_models.classifier(seed=1)), CPU))
+    both = (Runner(tiny(), CPU), Runner(whole(Parted(tiny_models.classifier(seed=1))), CPU))
     classifier = classifiers.Classifier("tiny", 1, file, both, two, None, Costs({1: 1.0}), steady=True)
     answers = [classifier.scores(images(2), Turn(executor)) for executor in range(4)]
     assert np.array_equal(answers[0], answers[2])

@@ -1,4 +1,4 @@
-"""The bytes that are made piece by piece are protobuf's own."""
+"""The bytes that are made in parts are protobuf's own."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,14 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from service.engine.serialization import pieces, serialized, without_large_values
+from service.engine import deserialization
+from service.engine.deserialization import parted
+from service.engine.parted import Parted, joined
+from service.engine.serialization import pieces, serialized
 from tests import tiny_models
-from tests.zoo import facts, topology
+from tests.zoo import facts, network
 
-LARGE = (600, 500)  # a tensor of so many values is a piece of its own
+LARGE = (600, 500)  # of floats: such a weight's values lie apart
 UNKNOWN = b"\xfa\x3f\x03abc"  # field 1023 of a message, which no ONNX has
 
 
@@ -46,49 +49,39 @@ def with_large_values_in_a_list() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    "made",
+    ("made", "apart"),
     [
-        model,
-        onnx.ModelProto,
-        tiny_models.classifier,
-        with_unknown_fields,
-        with_unknown_fields_in_a_weight,
-        with_large_values_in_a_list,
+        (model, 3),
+        (onnx.ModelProto, 0),
+        (tiny_models.classifier, 0),
+        (with_unknown_fields, 3),
+        (with_unknown_fields_in_a_weight, 2),
+        (with_large_values_in_a_list, 3),
     ],
 )
-def test_they_are_the_same_to_the_byte(made: Callable[[], onnx.ModelProto]) -> None:
-    found = made()
-    assert serialized(found) == found.SerializeToString(deterministic=True)
+def test_they_are_the_same_to_the_byte(made: Callable[[], onnx.ModelProto], apart: int) -> None:
+    found = parted(made().SerializeToString())
+    assert len(found.weights) == apart
+    assert serialized(found) == made().SerializeToString(deterministic=True)
     bare = made()
     del bare.metadata_props[:]
-    assert b"".join(pieces(found, without={"metadata_props"})) == bare.SerializeToString(deterministic=True)
+    for each in (found, Parted(made())):
+        assert b"".join(pieces(each, without={"metadata_props"})) == bare.SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize("name", sorted(facts()))
-def test_so_they_are_for_files_of_every_exporter(name: str) -> None:
-    found = topology(name)
-    assert serialized(found) == found.SerializeToString(deterministic=True)
+def test_so_they_are_for_files_of_every_exporter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deserialization, "_LARGE_BYTES", 1000)
+    expected = network(name)
+    found = parted(expected.SerializeToString())
+    assert found.weights
+    assert serialized(found) == expected.SerializeToString(deterministic=True)
+    assert joined(found) == expected
 
 
-def test_no_piece_holds_more_than_one_large_tensor() -> None:
-    assert max(map(len, pieces(model()))) == 4 * LARGE[0] * LARGE[1]
-
-
-def test_without_its_large_values_a_model_is_small_and_as_sound_as_before() -> None:
-    slim = without_large_values(model())
-    assert len(slim.SerializeToString()) < 10_000
-    onnx.checker.check_model(slim)
-    assert [list(weight.dims) for weight in slim.graph.initializer][:6:2] == [[0]] * 3
-    assert [weight.name for weight in slim.graph.initializer] == [weight.name for weight in model().graph.initializer]
-    slim.graph.node[0].input[0] = "nobody"
-    with pytest.raises(onnx.checker.ValidationError, match="nobody"):
-        onnx.checker.check_model(slim)
-
-
-@pytest.mark.parametrize("dtype", [onnx.TensorProto.FLOAT, onnx.TensorProto.STRING, onnx.TensorProto.UNDEFINED])
-def test_a_weight_that_has_not_what_it_says_is_still_refused(dtype: int) -> None:
-    found = model()
-    found.graph.initializer[0].data_type = dtype
-    found.graph.initializer[0].raw_data = bytes(4)
-    with pytest.raises(onnx.checker.ValidationError):
-        onnx.checker.check_model(without_large_values(found))
+def test_large_values_are_no_copies() -> None:
+    data = model().SerializeToString()
+    found = parted(data)
+    for piece in pieces(found):
+        assert len(piece) < 1000 or (isinstance(piece, memoryview) and piece.obj is data)
+    assert len(found.message.SerializeToString()) < 10_000

@@ -9,8 +9,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from service.engine import classifier as classifiers
-from service.engine import model_file, serialization
+from service.engine import deserialization, model_file
+from service.engine.deserialization import parted
 from service.engine.devices import RUNTIME_ERRORS, Device
+from service.engine.parted import Parted
 from service.engine.providers import Provider, session_on
 from service.engine.runner import Runner
 from service.engine.session_model import SessionModel, apart, whole
@@ -33,6 +35,11 @@ def dense(dtype: int = TensorProto.FLOAT) -> onnx.ModelProto:
     return model
 
 
+def read(model: onnx.ModelProto) -> Parted:
+    """As out of a file."""
+    return parted(model.SerializeToString())
+
+
 @pytest.mark.parametrize(
     ("dtype", "handed_over"),
     [
@@ -46,24 +53,24 @@ def dense(dtype: int = TensorProto.FLOAT) -> onnx.ModelProto:
 )
 def test_large_weights_lie_beside_the_graph_and_count_as_if_they_were_in_it(dtype: int, handed_over: bool) -> None:
     model = dense(dtype)
-    divided = apart(model)
+    divided = apart(read(model))
     assert list(divided.weights) == (["weight"] if handed_over else [])
     assert (len(divided.graph) < 1000) == handed_over
     feed = {"image": np.random.default_rng(1).random((1, 600), dtype=np.float32)}
     (given,) = session_on(divided, "cpu", 1).run(None, feed)
-    (expected,) = session_on(whole(model), "cpu", 1).run(None, feed)
+    (expected,) = session_on(whole(Parted(model)), "cpu", 1).run(None, feed)
     assert np.array_equal(given, expected)
     assert np.ptp(given) > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_so_do_those_of_networks_of_every_exporter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serialization, "_LARGE_VALUES", 1000)
+    monkeypatch.setattr(deserialization, "_LARGE_BYTES", 1000)
     model, image = network(name), image_of(name)
-    divided = apart(model)
+    divided = apart(read(model))
     assert divided.weights
     answers = []
-    for each in (divided, whole(model)):
+    for each in (divided, whole(Parted(model))):
         session = session_on(each, "cpu", 1)
         answers.append(session.run(None, feeds(session, image)))
     for given, expected in zip(*answers, strict=True):
@@ -72,7 +79,7 @@ def test_so_do_those_of_networks_of_every_exporter(name: str, monkeypatch: pytes
 
 def test_no_array_is_needed_once_the_session_is_there() -> None:
     model = dense()
-    session = session_on(apart(model), "cpu", 1)
+    session = session_on(apart(read(model)), "cpu", 1)
     gc.collect()
     zeros = [np.zeros(LARGE, np.float32) for _ in range(20)]  # where they were
     feed = {"image": np.ones((1, 600), np.float32)}
@@ -120,9 +127,9 @@ def read_inside() -> onnx.ModelProto:
 def test_weights_are_handed_over_where_something_reads_them(
     made: Callable[[], onnx.ModelProto], handed_over: int
 ) -> None:
-    divided = apart(made())
+    divided = apart(read(made()))
     assert len(divided.weights) == handed_over
-    sessions = [session_on(each, "cpu", 1) for each in (divided, whole(made()))]
+    sessions = [session_on(each, "cpu", 1) for each in (divided, whole(Parted(made())))]
     (name, shape) = ("image", (1, 600)) if made is read_inside else ("image", (1, 3, 8, 8))
     feed = {name: np.random.default_rng(0).random(shape, dtype=np.float32)}
     for given, expected in zip(*(session.run(None, feed) for session in sessions), strict=True):
@@ -145,7 +152,7 @@ def of_negative_sizes() -> onnx.ModelProto:
 def test_a_weight_that_has_not_what_it_says_is_left_for_onnx_runtime_to_refuse(
     made: Callable[[], onnx.ModelProto],
 ) -> None:
-    divided = apart(made())
+    divided = apart(read(made()))
     assert not divided.weights
     with pytest.raises(RUNTIME_ERRORS):
         session_on(divided, "cpu", 1)
@@ -154,13 +161,13 @@ def test_a_weight_that_has_not_what_it_says_is_left_for_onnx_runtime_to_refuse(
 def test_a_weight_of_more_axes_than_arrays_have_is_no_array() -> None:
     model = dense()
     model.graph.initializer[0].dims[:] = [1] * 64 + list(LARGE)
-    assert not apart(model).weights
+    assert not apart(read(model)).weights
 
 
 def test_a_model_with_functions_stays_whole() -> None:
     model = dense()
     model.functions.append(onnx.FunctionProto(name="own", domain="somebody's"))
-    assert apart(model).graph == model.SerializeToString(deterministic=True)
+    assert apart(read(model)).graph == model.SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize(("provider", "names"), [("cpu", ["weight"]), ("openvino", [])])
@@ -174,6 +181,7 @@ def test_on_cpus_a_model_is_loaded_so(provider: Provider, names: list[str], monk
     monkeypatch.setattr(classifiers, "runners", opened)
     file = model_file.from_bytes(as_classifier().SerializeToString())
     classifiers.load("dense", 1, file, Device(provider, 1, "a test"))
+    assert "model" not in vars(file)  # all in one message, which would be one more copy
     assert [list(model.weights) for model in seen] == [names]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from onnx import numpy_helper
 
 from service.errors import UnknownLayerError
 from service.inspection import stopping
@@ -31,6 +32,10 @@ def layer_ids(*networks: Network) -> list[list[str]]:
 
 def first_values(network: Network, image: np.ndarray) -> np.ndarray:
     return network.values([network.layers[0].output], image)[network.layers[0].output]
+
+
+def weight_sums(network: Network) -> dict[str, float]:
+    return {one.name: float(numpy_helper.to_array(one).sum()) for one in network.file.model.graph.initializer}
 
 
 def unknown_layer() -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 from service.engine import model_file
 from service.engine.model_file import ModelFile
@@ -70,6 +71,14 @@ def test_a_file_that_was_replaced_on_disk_is_the_one_that_was_loaded(inspector: 
     file.path.write_bytes(tiny_models.upscaler().SerializeToString())
     ((*_, last),) = answered(inspector, questions.layer_ids, file)
     assert last == "dense"
+
+
+def test_so_is_one_whose_large_weights_lie_apart(inspector: Inspector) -> None:
+    model = tiny_models.classifier()
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((600, 500), np.float32), "large"))
+    file = model_file.from_bytes(model.SerializeToString())
+    assert file.parted.weights
+    assert answered(inspector, questions.weight_sums, file)["large"] == 300_000
 
 
 def test_two_files_arrive_as_two_networks_also_where_they_have_no_path(inspector: Inspector) -> None:

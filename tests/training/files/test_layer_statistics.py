@@ -90,7 +90,7 @@ def test_describing_a_file_gives_it_the_report_and_leaves_everything_else(finish
     found = read(file)
     assert found.metadata == metadata
     assert found.metadata.model_copy(update={"layer_statistics": None}) == bare
-    assert graph_sha256(found.model) == graph_sha256(source.model)
+    assert graph_sha256(found.parted) == graph_sha256(source.parted)
     assert report_of(file).images == IMAGES
 
 

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from service.engine.model_file import read
 from service.engine.model_metadata import ModelMetadata, Provenance, graph_sha256, stated_sha256, with_metadata
+from service.engine.parted import Parted
 from tests.training.datasets.written import write_class
 from tests.training.small_runs import Run
 from training.__main__ import main
@@ -72,7 +73,7 @@ def test_its_figures_are_its_own_on_the_whole_test_set(made: Result) -> None:
 
 
 def test_it_says_what_it_was_made_from_how_and_how_good_that_was(made: Result, finished: Run) -> None:
-    digest = graph_sha256(read(finished.trained).model)
+    digest = graph_sha256(read(finished.trained).parted)
     before = evaluated_file(finished.trained, None).accuracy
     note = made.metadata.provenance.note or ""
     assert made.accuracy_before == before
@@ -167,7 +168,7 @@ def test_calibration_sees_only_what_the_recipe_trains_on(made: Result, finished:
     source = Exported(onnx.load(finished.trained), finished.metadata[finished.trained].layers)
     training, _ = split(load("digits", None, (8, 8, 1)).training, DIGITS.validation_every)
     expected = quantized(source, calibration_images(training, 50))
-    assert stated_sha256(read(made.path).model) == graph_sha256(expected.model)
+    assert stated_sha256(read(made.path).model) == graph_sha256(Parted(expected.model))
 
 
 def test_calibration_images_are_always_the_same_and_at_most_all() -> None:
