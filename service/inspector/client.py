@@ -24,12 +24,10 @@ import onnx
 
 from service.engine.model_file import ModelFile
 from service.engine.parted import Parted
-from service.engine.serialization import serialized
 from service.errors import DeadlineExceededError, FoveaError, InspectionBusyError, InspectionEndedError
 from service.inspector.messages import (
     Answered,
     Broken,
-    Graph,
     GraphWanted,
     Question,
     Reference,
@@ -39,6 +37,7 @@ from service.inspector.messages import (
     Waits,
     received,
     send,
+    send_graph,
 )
 
 MAX_WAITING = 64  # questions at once, each with its images
@@ -64,6 +63,14 @@ class _Asked:
     tries: int = 0
     started: bool = False
     given_up: bool = False
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What the process asked for."""
+
+    sha256: str
+    model: Parted
 
 
 class Inspector:
@@ -158,12 +165,21 @@ class _Process:
     def _write(self) -> None:
         while (message := self._outbox.get()) is not None:
             try:
-                send(self._connection, _question(message) if isinstance(message, _Asked) else message)
+                self._send(message)
             except OSError:
                 return  # `_read` sees it too
             except Exception as error:  # noqa: BLE001 - whatever pickling raises
                 if isinstance(message, _Asked):
                     self._settle(message.number, error)
+
+    def _send(self, message: object) -> None:
+        match message:
+            case _Asked():
+                send(self._connection, _question(message))
+            case _Model():
+                send_graph(self._connection, message.sha256, message.model)
+            case _:
+                send(self._connection, message)
 
     def _read(self) -> None:
         with suppress(EOFError, OSError):
@@ -190,11 +206,11 @@ class _Process:
             case Broken():
                 self._settle(message.number, BrokenInspectionError(message.trace))
             case GraphWanted():
-                self._outbox.put(Graph(message.sha256, self._graph(message)))
+                self._outbox.put(self._model(message))
 
-    def _graph(self, wanted: GraphWanted) -> bytes:
+    def _model(self, wanted: GraphWanted) -> _Model:
         args = self._waiting[wanted.number].args
-        return next(serialized(a.parted) for a in args if isinstance(a, ModelFile) and a.sha256 == wanted.sha256)
+        return next(_Model(a.sha256, a.parted) for a in args if isinstance(a, ModelFile) and a.sha256 == wanted.sha256)
 
     def _no_longer_at(self, number: int) -> None:
         with self._lock:

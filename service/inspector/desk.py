@@ -39,6 +39,7 @@ from service.inspector.messages import (
     Unwanted,
     Waits,
     received,
+    received_graph,
     send,
 )
 
@@ -76,8 +77,9 @@ class Desk:
                     if stop.waits.is_set():  # what waits gets the CPU last of all, and may end late
                         self._say(Waits(message.number))
             case Graph():
+                data = received_graph(self._connection, message)
                 with suppress(KeyError, InvalidStateError):  # whoever asked was stopped meanwhile
-                    self._graphs[message.sha256].set_result(message.data)
+                    self._graphs[message.sha256].set_result(data)
 
     def _work_on(self, question: Question) -> None:
         self._say(Started(question.number))

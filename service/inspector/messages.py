@@ -7,6 +7,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from service.engine.model_file import ModelFile
+from service.engine.parted import Parted
+from service.engine.serialization import pieces
 from service.errors import FoveaError
 
 
@@ -35,10 +37,10 @@ class Unwanted:
 
 @dataclass(frozen=True)
 class Graph:
-    """A model file's bytes that the process asked for."""
+    """A model file that the process asked for. So many pieces of its bytes follow, as they are."""
 
     sha256: str
-    data: bytes
+    pieces: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,19 @@ class Broken:
 def send(connection: Connection, message: object) -> None:
     """Raises OSError where the other side is gone, and whatever pickling raises before a byte is sent."""
     connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def send_graph(connection: Connection, sha256: str, model: Parted) -> None:
+    """Copies none of the values that lie apart: a copy would hold up whatever else the process does."""
+    found = list(pieces(model))
+    send(connection, Graph(sha256, len(found)))
+    for piece in found:
+        connection.send_bytes(piece)
+
+
+def received_graph(connection: Connection, graph: Graph) -> bytes:
+    """What follows it."""
+    return b"".join(connection.recv_bytes() for _ in range(graph.pieces))
 
 
 def received(connection: Connection) -> Any:
