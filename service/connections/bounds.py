@@ -16,7 +16,7 @@ BODY_PIECE_BYTES = 64 * 1024
 # take as much. One that sends whole buffers (16 KiB and more) stays below it to 600 MB.
 FRAMING_BYTES = 65_536 * 5
 
-# A body, and an answer that does not fit into the kernel, may take three times the patience, and a second more for each
+# A body, and an answer of more than UNSEEN_BYTES, may take three times the patience, and a second more for each
 # of so many bytes that went: a quarter of a Mbit/s. Apache (RequestReadTimeout) has a least rate too, of 500 bytes:
 # 32 MiB could then take 18 hours.
 BYTES_PER_SECOND = 32 * 1024
@@ -25,6 +25,9 @@ BYTES_PER_SECOND = 32 * 1024
 # reset: Apache's two seconds (SECONDS_TO_LINGER), and not more than this.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 1024 * 1024
+
+# Of an answer, in the kernel: so much is let go unseen, more is kept in view until the other end has taken it.
+UNSEEN_BYTES = 64 * 1024
 
 BODIES_BYTES = 256 * 1024 * 1024  # all bodies that the application holds or waits for, eight of the largest by default
 

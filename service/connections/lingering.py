@@ -2,30 +2,39 @@
 
 Who closes a socket while there is something unread makes the kernel send a reset, and the client may see that instead
 of what was answered. So behind a request that was not read to its end the service says that it has no more to say
-(FIN), and throws away what still comes: for a moment, and not much (RFC 9112, 9.6).
+(FIN), and throws away what still comes: for a moment, and not much (RFC 9112, 9.6). Likewise where much of an answer is
+still to be taken: behind a close the kernel would keep it, for as long as the client likes, and nobody could look.
 """
 
 import asyncio
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from typing import Any
 
-from service.connections.bounds import LINGER_BYTES, LINGER_SECONDS
+from service.connections.bounds import LINGER_BYTES, LINGER_SECONDS, UNSEEN_BYTES
+from service.connections.draining import Draining
 from service.connections.intake import BETWEEN, Intake
 
 _ACKNOWLEDGED = slice(120, 128)  # tcpi_bytes_acked of struct tcp_info
+_COUNT = struct.Struct("i")
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: on, for no second
 
 
 class LingeringTransport(asyncio.Transport):
-    """`transport`, whose `close` lingers within a request. From then on `is_closing`."""
+    """`transport`, whose `close` lingers within a request and before a slow reader. From then on `is_closing`.
 
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop, intake: Intake) -> None:
+    While it drains it waits for nobody who reads: the process could not end, and the kernel goes on without it.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop, intake: Intake, draining: Draining) -> None:
         super().__init__()
         self._transport = transport
         self._loop = loop
         self._intake = intake
+        self._draining = draining
         self.write = transport.write  # type: ignore[method-assign]  # the hot path: without a call in between
         self.lingers = False
         self._left = LINGER_BYTES
@@ -41,7 +50,7 @@ class LingeringTransport(asyncio.Transport):
             return
         self._transport.write_eof()
         self._transport.resume_reading()
-        self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+        self._loop.call_later(LINGER_SECONDS, self._end)
 
     def discard(self, size: int) -> None:
         """So many bytes came that nobody reads; too many of them and it is closed."""
@@ -50,7 +59,7 @@ class LingeringTransport(asyncio.Transport):
             self._transport.close()
 
     def close(self) -> None:
-        if self._intake.phase == BETWEEN:
+        if self._intake.phase == BETWEEN and not self._is_owed():
             self.write = _dropped  # type: ignore[method-assign,assignment]
             self._transport.close()
         else:
@@ -81,6 +90,14 @@ class LingeringTransport(asyncio.Transport):
         size: int = self._transport.get_write_buffer_size()
         return size
 
+    def unread_bytes(self) -> int:
+        """What was written and has no room in the kernel; where the kernel holds much of it (Linux, TCP), that too."""
+        one, waiting = self._transport.get_extra_info("socket"), self.get_write_buffer_size()
+        if sys.platform != "linux" or one is None or one.family == socket.AF_UNIX or one.fileno() < 0:
+            return waiting
+        (held,) = _COUNT.unpack(fcntl.ioctl(one.fileno(), termios.TIOCOUTQ, bytes(_COUNT.size)))
+        return waiting + held if held > UNSEEN_BYTES else waiting
+
     def taken_bytes(self) -> int:
         """What the other end has acknowledged since it connected; 0 where nobody knows: Linux does, of TCP."""
         one = self._transport.get_extra_info("socket")
@@ -88,6 +105,16 @@ class LingeringTransport(asyncio.Transport):
             return 0
         told = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED.stop)
         return int.from_bytes(told[_ACKNOWLEDGED], sys.byteorder)
+
+    def _is_owed(self) -> bool:
+        return not self._draining.active and self.unread_bytes() > 0
+
+    def _end(self) -> None:
+        """Unless somebody is still reading, and not too slowly: then whoever looks at all connections resets it."""
+        if self._is_owed():
+            self._loop.call_later(LINGER_SECONDS, self._end)
+        else:
+            self._transport.abort()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.get_extra_info(name, default)

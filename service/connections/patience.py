@@ -21,14 +21,19 @@ class Patience:
         self._since = self._moved = now
         self._received = self._received_before = 0
 
-    def look(self, awaited: Awaited, messages: int, received: int, now: float) -> None:
-        """Notes what is waited for, in which request of the connection, and how many bytes came in all."""
-        if (awaited, messages) != self._awaited:
+    def look(self, awaited: Awaited, messages: int, received: int, now: float) -> bool:
+        """Notes what is waited for, in which request of the connection, and how many bytes came in all.
+
+        Says whether there may be an answer since the look before.
+        """
+        is_new = (awaited, messages) != self._awaited
+        if is_new:
             self._awaited = awaited, messages
             self._since = self._moved = now
             self._received = self._received_before = received
         if received != self._received:
             self._received, self._moved = received, now
+        return is_new or awaited == "us"
 
     def waited(self, awaited: Awaited, messages: int, now: float) -> float:
         """Seconds since it was noted that this is waited for; 0 where something else was."""
@@ -51,21 +56,22 @@ class Reading:
     def __init__(self, seconds: float, now: float) -> None:
         self._seconds = seconds
         self._since = self._moved = now
-        self._unread = self._taken = self._taken_before = 0
+        self._taken = self._taken_before = 0
+        self.unread = 0
 
     def look(self, unread: int, taken: int, now: float) -> None:
-        """Notes how many bytes of answers have no room in the kernel, as the client does not read, and, where there
-        are any, how many it has taken since it connected.
+        """Notes how many bytes of answers the client has not taken and, where there are any, how many it has since it
+        connected.
         """
-        if not self._unread:
+        if not self.unread:
             self._since, self._moved, self._taken_before = now, now, taken
-        elif (unread, taken) != (self._unread, self._taken):
+        elif (unread, taken) != (self.unread, self._taken):
             self._moved = now
-        self._unread, self._taken = unread, taken
+        self.unread, self._taken = unread, taken
 
     def is_over(self, now: float) -> bool:
         """What was answered is not read, or too slowly."""
-        if not self._unread:
+        if not self.unread:
             return False
         least = 3 * self._seconds + (self._taken - self._taken_before) / BYTES_PER_SECOND
         return now - self._moved > self._seconds or now - self._since > least

@@ -55,7 +55,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.Transport
         super().connection_made(transport)
         self.flow = HeldFlow(transport)
-        self.transport = LingeringTransport(transport, self.loop, self.intake)
+        self.transport = LingeringTransport(transport, self.loop, self.intake, self.crowd.draining)
         self.crowd.joined(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -213,9 +213,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """What a round does: lets go who keeps us waiting too long."""
-        self.patience.look(self._awaited(), self.intake.messages, self._received, now)
-        unread = self.transport.get_write_buffer_size()
-        self.reading.look(unread, self.transport.taken_bytes() if unread else 0, now)
+        is_answered = self.patience.look(self._awaited(), self.intake.messages, self._received, now)
+        if is_answered or self.reading.unread:
+            unread = self.transport.unread_bytes()
+            self.reading.look(unread, self.transport.taken_bytes() if unread else 0, now)
         if self.reading.is_over(now):
             self.transport.reset()
         elif self.patience.is_over(now) and not self.transport.is_closing():
@@ -247,7 +248,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def silent_seconds(self, now: float) -> float:
         """How long it has been asking for nothing; 0 where it is asking."""
         awaited = self._awaited()
-        if awaited not in _SILENT or self.transport.is_closing():
+        if awaited not in _SILENT or (self.transport.is_closing() and not self.transport.lingers):
             return 0.0
         return self.patience.waited(awaited, self.intake.messages, now)
 

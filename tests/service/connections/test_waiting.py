@@ -5,6 +5,7 @@ Says that it happens and how, never how long it took; a service with patience ne
 
 import errno
 import socket
+import time
 
 import httpx
 import pytest
@@ -139,6 +140,40 @@ def test_h4_what_the_kernel_still_holds_for_him_is_let_go_too(hasty: Address) ->
         connection.connect(hasty)
         connection.sendall(8 * head("GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1"))
         until(lambda: connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
+
+
+LARGE = "GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1"  # 1.4 MB: the kernel takes it all at once
+
+
+def reads(address: Address, request: bytes, size: int, pause: float) -> bytes:
+    """What comes until the end to who takes so many bytes at a time; raises ConnectionResetError."""
+    found = []
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        connection.settimeout(60)
+        connection.connect(address)
+        connection.sendall(request)
+        while data := connection.recv(size):
+            found.append(data)
+            time.sleep(pause)
+    return b"".join(found)
+
+
+@pytest.mark.parametrize("end", [[], ["Connection: close"]])
+def test_h4_who_reads_too_slowly_is_cut_off_though_the_kernel_has_taken_the_answer(
+    hasty: Address, end: list[str]
+) -> None:
+    """Whether he is kept or told that his connection ends."""
+    with pytest.raises(ConnectionResetError):
+        reads(hasty, head(LARGE, *end), 2048, 0.25)
+
+
+@pytest.mark.parametrize("end", [[], ["Connection: close"]])
+def test_h4_who_reads_slowly_but_fast_enough_gets_all_of_it(
+    hasty: Address, hasty_client: httpx.Client, end: list[str]
+) -> None:
+    whole = hasty_client.get(LARGE.split()[1]).content
+    assert reads(hasty, head(LARGE, *end), 65536, 0.2).partition(b"\r\n\r\n")[2] == whole
 
 
 # --- the arithmetic, by a clock of its own
