@@ -5,7 +5,7 @@ Durations are seconds. The labels are names of models that were loaded here, tem
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -26,6 +26,9 @@ router = APIRouter(tags=["health"])
 
 # Imported once, before workers are forked: the same in each of them, and in those that take a dead one's place.
 _STARTED = time.time()
+
+# So long after its last run a version that is gone is shown: each that there ever was would make every scrape larger.
+_GONE_SECONDS = 600
 
 _LANE = ("model", "version")
 _STAGES = ("decode", "queue", "inference")
@@ -93,11 +96,14 @@ class Exposition:
         yield from _service(self.services, self.statistics)
         yield from _moment(self)
         yield from _http(self.http)
-        lanes = _labelled(self.statistics.all())
+        slots = self.services.registry.all_slots()
+        there = {(slot.entry.name, slot.entry.version) for slot in slots}
+        shown = self.statistics.all(there, time.time() - _GONE_SECONDS)
+        lanes = _labelled(shown)
         yield from _lanes(lanes)
-        yield _ready(lanes, self.services.registry.all_slots())
+        yield _ready(lanes, slots)
         yield from _loads(self.statistics.loads())
-        yield from _live(self.statistics)
+        yield from _live(self.statistics, shown)
 
 
 def _service(services: Services, statistics: Statistics) -> Iterator[Metric]:
@@ -218,9 +224,10 @@ def _loads(loads: Mapping[tuple[str, bool], Total]) -> Iterator[Metric]:
     )
 
 
-def _live(statistics: Statistics) -> Iterator[Metric]:
+def _live(statistics: Statistics, shown: Collection[Hashable]) -> Iterator[Metric]:
     """Of a sample of production's images, where there is one."""
-    images = sorted((lane, counts) for lane, counts in statistics.live().items() if isinstance(lane, tuple))
+    live = statistics.live().items()
+    images = sorted((lane, counts) for lane, counts in live if isinstance(lane, tuple) and lane in shown)
     yield _counter(
         "fovea_live_images",
         "Sampled images for live statistics: looked at, let go because others waited, or failed.",
@@ -233,7 +240,7 @@ def _live(statistics: Statistics) -> Iterator[Metric]:
         labels=(*_LANE, "layer"),
     )
     for (lane, layer), workers in statistics.drifted().items():
-        if isinstance(lane, tuple):
+        if isinstance(lane, tuple) and lane in shown:
             gauge.add_metric((lane[0], str(lane[1]), layer), workers)
     yield gauge
 

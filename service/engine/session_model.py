@@ -12,6 +12,7 @@ import onnx
 
 from service.engine.graph_names import names_read
 from service.engine.parted import Parted
+from service.engine.pauses import after_copy
 from service.engine.serialization import serialized
 
 Weights = Mapping[str, np.ndarray]
@@ -48,6 +49,7 @@ def apart(model: Parted) -> SessionModel:
         array = _array(tensor, values) if tensor.name in wanted else None
         if array is None:
             tensor.raw_data = bytes(values)
+            after_copy(len(values))
         else:
             weights[tensor.name] = array
             _put_outside(tensor)

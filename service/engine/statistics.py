@@ -5,7 +5,7 @@ share the cells, together.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
@@ -176,9 +176,14 @@ class Statistics:
         """All zero where nothing ran."""
         return self._read(lambda other: other == lane).get(lane, Figures())
 
-    def all(self) -> Mapping[Hashable, Figures]:
-        """Every lane that there ever was."""
-        return self._read(lambda _: True)
+    def all(self, there: Collection[Hashable], since: float) -> Mapping[Hashable, Figures]:
+        """Of the lanes that are `there`, and of others that ran since then, in seconds since 1970."""
+
+        def ran(records: Sequence[Sequence[float]]) -> bool:
+            return max(record[_LAST_RUN] for record in records) > 1000 * since
+
+        found = {lane for lane, records in self.cells.read("lane").items() if lane in there or ran(records)}
+        return self._read(found.__contains__)
 
     def loads(self) -> Mapping[tuple[str, bool], Total]:
         """By model, and whether it succeeded."""
@@ -186,12 +191,12 @@ class Statistics:
         return {cast("tuple[str, bool]", key): _total(cells) for key, cells in sums}
 
     def live(self) -> Mapping[Hashable, Mapping[Live, int]]:
-        """What became of each lane's sampled images."""
+        """What became of each lane's sampled images; of all lanes that there ever were."""
         sums = self.cells.sums("live").items()
         return {lane: {name: int(cells[NOW + at]) for at, name in enumerate(LIVE)} for lane, cells in sums}
 
     def drifted(self) -> Mapping[tuple[Hashable, str], int]:
-        """By lane and layer, in how many processes it has drifted; only where one of them can tell."""
+        """By lane and layer, in how many processes it has drifted; only where one of them can tell; likewise."""
         sums = self.cells.sums("drift").items()
         judged = {key: cells for key, cells in sums if cells[_JUDGED]}
         return {cast("tuple[Hashable, str]", key): int(cells[_DRIFTED]) for key, cells in judged.items()}

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 from starlette.types import Message, Receive, Scope, Send
 
+from service.api import metrics
 from service.api.http_counts import HttpCounts
 from service.api.ledger import Ledger, Recorded
 from service.api.metrics import _turn_seconds
@@ -242,6 +244,27 @@ def test_models_are_counted_as_they_load_and_ready_while_they_are_there(tmp_path
         (tmp_path / "grey" / "1" / "model.onnx").unlink()
         app.state.watcher.reload()
         assert not is_stated(scraped(client), "1")
+
+
+def test_a_version_that_is_gone_is_shown_until_its_last_runs_have_been_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every version that there ever was would make every scrape larger."""
+    for version in (1, 2):
+        put(
+            tmp_path, "grey", named(tiny_models.classifier(layout="NHWC", dtype=tiny_models.UINT8, channels=1)), version
+        )
+    app = create_app(Settings(models=tmp_path, provider="cpu", poll_seconds=0))
+    with served(app) as client:
+        until(lambda: bool(app.state.services.scheduler.statistics.all_started()))
+        assert client.post("/v1/models/grey/versions/1/classify", content=PICTURE).status_code == 200
+        shutil.rmtree(tmp_path / "grey" / "1")
+        app.state.watcher.reload()
+        assert scraped(client).of("fovea_images_total", **GREY) == 1
+        monkeypatch.setattr(metrics, "_GONE_SECONDS", -1)
+        found = scraped(client)
+    assert not [key for _, key in found if ("version", "1") in key and ("model", "grey") in key]
+    assert ("fovea_images_total", frozenset({("model", "grey"), ("version", "2")})) in found
 
 
 def is_stated(found: Scrape, version: str) -> bool:

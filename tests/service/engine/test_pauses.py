@@ -6,6 +6,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from service.engine.deserialization import parted
+from service.engine.session_model import apart
 
 MIB = 2**20
 
@@ -35,6 +36,12 @@ def test_others_are_let_on_behind_each_copy_of_a_large_attribute(paused: list[fl
     parted(constant(17))
     assert len(paused) == 2  # of its bytes, and into the message
     assert all(seconds > 0 for seconds in paused)
+
+
+def test_and_of_a_large_weight_that_cannot_be_handed_over(paused: list[float]) -> None:
+    """As one that no node reads."""
+    apart(parted(weight(17)))
+    assert len(paused) == 1
 
 
 def test_and_of_a_large_weight_that_has_not_what_it_says(paused: list[float]) -> None:
