@@ -26,10 +26,6 @@ BYTES_PER_SECOND = 32 * 1024
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 1024 * 1024
 
-# Of an answer, in the kernel, beyond what is on its way: twice what asyncio lets wait in the process. The kernel's own
-# limit is 4 MiB, and each client that reads slowly has it filled (TCP_NOTSENT_LOWAT, Linux).
-UNSENT_BYTES = 128 * 1024
-
 # Of an answer, in the kernel: so much is let go unseen, more is kept in view until the other end has taken it.
 UNSEEN_BYTES = 64 * 1024
 
