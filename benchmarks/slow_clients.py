@@ -81,9 +81,11 @@ def _watched(port: int) -> Iterator[list[tuple[float, int]]]:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    yield found
-    left.set()
-    thread.join()
+    try:
+        yield found
+    finally:
+        left.set()
+        thread.join()
 
 
 def _connections(port: int) -> int:

@@ -74,6 +74,22 @@ def test_h20_who_asks_for_nothing_makes_room(crowded: Address) -> None:
         assert len(closed) < CAP
 
 
+def test_h20_so_does_who_still_reads_a_last_answer(folder: Path) -> None:
+    """Of a service whose patience alone would make none."""
+    last = head("GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1", CLOSE)
+    with (
+        served(application(folder), bounds=Bounds(patience_seconds=3600.0, connections=CAP)) as client,
+        contextlib.ExitStack() as stack,
+    ):
+        address = address_of(client)
+        for _ in range(CAP):
+            slow = stack.enter_context(socket.socket())
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect(address)
+            slow.sendall(last)
+        until(lambda: is_live(address))
+
+
 def _is_closed(connection: socket.socket) -> bool:
     connection.settimeout(0.01)
     try:
