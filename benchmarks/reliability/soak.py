@@ -48,7 +48,8 @@ _SWAPPED = "swapped"
 
 @dataclass
 class Tally:
-    """What has happened so far. `latencies` are those of small images, in order."""
+    """What has happened so far. `latencies` are those of small images, in order; `late`, how long after its time each
+    was sent, which is this process's own doing."""
 
     done: Counter[str] = field(default_factory=Counter)
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -59,6 +60,7 @@ class Tally:
     swaps: int = 0
     rate: float = 0.0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
+    late: "array[float]" = field(default_factory=lambda: array("d"))
 
     @property
     def answered(self) -> int:
@@ -127,11 +129,13 @@ class Mix:
         return sent / seconds
 
     async def good(self, due: float) -> None:
+        late = time.perf_counter() - due
         request = traffic.drawn(self._chance, self._weighted)
         answer = await self._client.ask(request.content, due)
         self._tally.note(request.name, answer.status, request.expected, due, answer.why)
         if answer.status == 200 and request.name == "small image":
             self._tally.latencies.append(answer.seconds)
+            self._tally.late.append(late)
 
     async def hostile(self, due: float) -> None:
         request = next(self._images)
@@ -286,6 +290,7 @@ def _outcome(samples: list[Sample], tally: Tally, control: Figure, complained: l
             "complaints": complained[:50],
             "statuses": {f"{name} {status}": count for (name, status), count in sorted(tally.statuses.items())},
             "samples": _thinned(samples),
+            "latencies_by_tenth": _by_tenth(tally),
         },
     )
 
@@ -307,10 +312,24 @@ def _counted(counts: Counter[str]) -> str:
 
 def _drift(tally: Tally) -> float:
     """0 while there is nothing to compare."""
+    tenths = _by_tenth(tally)
+    return tenths[-1]["p99"] / tenths[0]["p99"] if tenths else 0.0
+
+
+def _by_tenth(tally: Tally) -> list[dict[str, float]]:
+    """Milliseconds of small images in each tenth of the run, and how late this process sent them."""
     tenth = len(tally.latencies) // 10
     if not tenth:
-        return 0.0
-    return quantile(list(tally.latencies[-tenth:]), 0.99) / quantile(list(tally.latencies[:tenth]), 0.99)
+        return []
+    parts = [slice(start, start + tenth) for start in range(0, 10 * tenth, tenth)]
+    return [
+        {
+            "p50": round(1e3 * quantile(list(tally.latencies[part]), 0.5), 2),
+            "p99": round(1e3 * quantile(list(tally.latencies[part]), 0.99), 2),
+            "sent late p99": round(1e3 * quantile(list(tally.late[part]), 0.99), 2),
+        }
+        for part in parts
+    ]
 
 
 def _thinned(samples: list[Sample], most: int = 200) -> list[tuple[float, int, float, int, int, int]]:

@@ -28,7 +28,8 @@ router = APIRouter(tags=["health"])
 _STARTED = time.time()
 
 # So long after its last run a version that is gone is shown: each that there ever was would make every scrape larger.
-_GONE_SECONDS = 600
+# As far as Prometheus looks back, so that whoever scrapes as often as it wants has seen the last runs.
+_GONE_SECONDS = 300
 
 _LANE = ("model", "version")
 _STAGES = ("decode", "queue", "inference")

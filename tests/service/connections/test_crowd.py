@@ -141,13 +141,9 @@ def test_h20_a_process_that_may_open_256_files_recovers_from_more_connections(fo
     with socket.create_server(("127.0.0.1", 0)) as free:
         address: Address = free.getsockname()
     command = [sys.executable, "-m", "service", "serve", "--port", str(address[1]), "--models", str(folder)]
+    limited = ["/bin/sh", "-c", 'ulimit -n 256 && exec "$@"', "sh", *command]
     variables = {**os.environ, "FOVEA_WORKERS": "1", "FOVEA_PROVIDER": "cpu", "FOVEA_LOG_LEVEL": "warning"}
-    with subprocess.Popen(  # noqa: S603
-        command,
-        env=variables,
-        stderr=subprocess.PIPE,
-        preexec_fn=_at_most_256_files,  # noqa: PLW1509
-    ) as process:
+    with subprocess.Popen(limited, env=variables, stderr=subprocess.PIPE) as process:  # noqa: S603
         until(lambda: is_live(address))
         before = _open_files(process.pid)
         with contextlib.ExitStack() as stack:
@@ -162,10 +158,6 @@ def test_h20_a_process_that_may_open_256_files_recovers_from_more_connections(fo
     assert process.returncode == 0
     assert "the limit of open files allows no more" in log.decode()
     assert b"Traceback" not in log
-
-
-def _at_most_256_files() -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
 
 def _open_files(process: int) -> int:

@@ -1,10 +1,12 @@
 """Several processes that want to know of the same files try each once."""
 
-import multiprocessing
+import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ import pytest
 from service.engine import shared_trial
 from service.engine.shared_trial import SharedTrial
 from tests.service.api.conftest import until
+from tests.service.engine.asking_processes import Trial
 
-FORK = multiprocessing.get_context("fork")
-Found = list[tuple[Path, str | None]]
+ROOT = Path(__file__).parents[3]
+FOUND = {"a": None, "b": "it is b", "c": None}
 
 
 @pytest.fixture
@@ -25,66 +28,44 @@ def files(tmp_path: Path) -> list[Path]:
     return files
 
 
-class Trial:
-    """Refuses `b`. Writes down what it tried, and waits before each file until `go` is there."""
-
-    def __init__(self, folder: Path) -> None:
-        self._tried, self.go = folder / "tried", folder / "go"
-
-    def __call__(self, paths: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
-        for path in paths:
-            with self._tried.open("a") as written:
-                written.write(f"{os.getpid()} {path.name}\n")
-            until(self.go.exists)
-            yield path, "it is b" if path.read_text() == "b" else None
-
-    @property
-    def tried(self) -> list[list[str]]:
-        return [line.split() for line in self._tried.read_text().splitlines()] if self._tried.exists() else []
-
-
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
     return Trial(tmp_path)
 
 
-def in_processes(count: int, work: Callable[[], Found]) -> list[tuple[int, Connection]]:
-    """Their ids, and where their results will come from."""
+@contextmanager
+def asking(count: int, files: Sequence[Path]) -> Iterator["subprocess.Popen[bytes]"]:
+    """So many processes that ask for these files."""
+    command = [sys.executable, "-m", "tests.service.engine.asking_processes", str(count), files[0].parent, *files]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
+        yield process
 
-    def told(there: Connection) -> None:
-        there.send(work())
 
-    found = []
-    for _ in range(count):
-        here, there = FORK.Pipe(duplex=False)
-        process = FORK.Process(target=told, args=[there], daemon=True)
-        process.start()
-        there.close()  # else a process that ends without a word would be waited for
-        assert process.pid is not None
-        found.append((process.pid, here))
-    return found
+def told(process: "subprocess.Popen[bytes]") -> dict[int, dict[str, str | None]]:
+    """By process; of those that lived until they knew."""
+    lines, _ = process.communicate()
+    return dict(json.loads(line) for line in lines.splitlines())
 
 
 def test_each_file_is_tried_once_for_all_processes(trial: Trial, files: list[Path]) -> None:
-    shared = SharedTrial(trial)
-    asking = in_processes(3, lambda: list(shared(files)))
-    until(lambda: len(trial.tried) == 1)
-    trial.go.touch()
-    for _, result in asking:
-        assert sorted(result.recv()) == [(files[0], None), (files[1], "it is b"), (files[2], None)]
+    with asking(3, files) as process:
+        until(lambda: len(trial.tried) == 1)
+        trial.go.touch()
+        found = told(process)
+    assert list(found.values()) == [FOUND] * 3
     assert [name for _, name in trial.tried] == ["a", "b", "c"]
 
 
 def test_who_dies_while_it_tries_is_followed_by_another(trial: Trial, files: list[Path]) -> None:
-    shared = SharedTrial(trial)
-    asking = dict(in_processes(2, lambda: list(shared(files))))
-    until(lambda: len(trial.tried) == 1)
-    first = int(trial.tried[0][0])
-    os.kill(first, signal.SIGKILL)
-    until(lambda: len(trial.tried) == 2)
-    trial.go.touch()
-    (other,) = asking.keys() - {first}
-    assert len(asking[other].recv()) == 3
+    with asking(2, files) as process:
+        until(lambda: len(trial.tried) == 1)
+        first = int(trial.tried[0][0])
+        os.kill(first, signal.SIGKILL)
+        until(lambda: len(trial.tried) == 2)
+        trial.go.touch()
+        found = told(process)
+    assert list(found.values()) == [FOUND]
+    assert first not in found
     assert [name for _, name in trial.tried] == ["a", "a", "b", "c"]
 
 
