@@ -49,7 +49,8 @@ _SWAPPED = "swapped"
 @dataclass
 class Tally:
     """What has happened so far. `latencies` are those of small images, in order; `late`, how long after its time each
-    was sent, which is this process's own doing."""
+    was sent, which is this process's own doing.
+    """
 
     done: Counter[str] = field(default_factory=Counter)
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)

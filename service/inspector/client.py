@@ -110,9 +110,9 @@ class Inspector:
         with self._lock:
             if self._closed:
                 raise InspectionEndedError(-signal.SIGKILL)
-            if self._process is None or not self._process.alive:
+            if self._process is None or not self._process.takes(asked):
                 self._process = _Process(self._max_bytes, self._put)
-            self._process.ask(asked)
+                self._process.takes(asked)
             return self._process
 
 
@@ -131,18 +131,25 @@ class _Process:
         self._lock = threading.Lock()
         self._waiting: dict[int, _Asked] = {}
         self._outbox: SimpleQueue[object] = SimpleQueue()
-        self.alive = True
-        for side in (self._write, self._read):
-            threading.Thread(target=side, name="inspector", daemon=True).start()
+        self._has_ended = False
+        self._writer, reader = (
+            threading.Thread(target=side, name="inspector", daemon=True) for side in (self._write, self._read)
+        )
+        self._writer.start()
+        reader.start()
 
-    def ask(self, asked: _Asked) -> None:
+    def takes(self, asked: _Asked) -> bool:
+        """False where the process has ended; raises InspectionBusyError where too many wait for it."""
         with self._lock:
+            if self._has_ended:
+                return False
             if len(self._waiting) >= MAX_WAITING:
                 raise InspectionBusyError(len(self._waiting))
+            asked.tries += 1
+            asked.started = False
             self._waiting[asked.number] = asked
-        asked.tries += 1
-        asked.started = False
         self._outbox.put(asked)
+        return True
 
     def give_up(self, asked: _Asked) -> bool:
         """Says that nobody waits any more; whether it was still being worked on."""
@@ -185,13 +192,13 @@ class _Process:
         with suppress(EOFError, OSError):
             while True:
                 self._take(received(self._connection))
-        self.alive = False
+        with self._lock:
+            self._has_ended = True
         self._outbox.put(None)
         code = self._popen.wait()
+        self._writer.join()  # nothing is closed, and no question settled, under whoever is sending it
         self._connection.close()
-        with self._lock:
-            left, self._waiting = list(self._waiting.values()), {}
-        self._bury(left, code)
+        self._bury(code)
 
     def _take(self, message: Any) -> None:
         match message:
@@ -226,11 +233,13 @@ class _Process:
             else:
                 asked.answer.set_result(outcome)
 
-    def _bury(self, left: list[_Asked], code: int) -> None:
+    def _bury(self, code: int) -> None:
         """Those that cannot have ended the process are asked again; the others are told that they may have.
 
         Who kills is somebody else, perhaps for want of memory: the first time it says nothing of a question.
         """
+        with self._lock:
+            left, self._waiting = list(self._waiting.values()), {}
         culprits = [asked for asked in left if asked.started and asked.given_up]
         if not culprits and code != -signal.SIGKILL:
             culprits = [asked for asked in left if asked.started]

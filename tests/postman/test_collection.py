@@ -1,6 +1,7 @@
 """docs/postman is what the service answers today, covers all there is, and passes when newman runs it."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tests.postman.saved import steady
 from tests.postman.update import FOLDER, INFERENCE_TOKEN, TOKEN, asked_now, folders, guarded, managed, plain
 
 COLLECTION = FOLDER / "fovea.postman_collection.json"
+SCORE = re.compile(r"(-?[0-9.]+)(:[0-9]+:.*)")  # of the protocol's classification: score, index and label in one text
 NEWMAN = Path("tests/postman/node_modules/newman/bin/newman.js")
 needs_newman = pytest.mark.skipif(
     not NEWMAN.exists() or shutil.which("node") is None,
@@ -42,6 +44,8 @@ def comparable(value: Any) -> Any:
             return comparable(json.loads(value))
         except ValueError:
             return value
+    if isinstance(value, str) and (score := SCORE.fullmatch(value)):
+        return [float(score[1]), score[2]]
     return value
 
 

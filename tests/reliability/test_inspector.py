@@ -23,4 +23,4 @@ def test_an_inspector_that_is_killed_costs_no_classification_and_another_answers
 
 
 def _has_ended(process: Any) -> bool:
-    return not process.alive
+    return bool(process._has_ended)

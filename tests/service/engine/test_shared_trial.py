@@ -36,8 +36,8 @@ def trial(tmp_path: Path) -> Trial:
 @contextmanager
 def asking(count: int, files: Sequence[Path]) -> Iterator["subprocess.Popen[bytes]"]:
     """So many processes that ask for these files."""
-    command = [sys.executable, "-m", "tests.service.engine.asking_processes", str(count), files[0].parent, *files]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
+    command = [sys.executable, "-m", "tests.service.engine.asking_processes", str(count)]
+    with subprocess.Popen([*command, files[0].parent, *files], cwd=ROOT, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
         yield process
 
 

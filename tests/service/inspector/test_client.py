@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from onnx import numpy_helper
 from service.engine import model_file
 from service.engine.model_file import ModelFile
 from service.errors import DeadlineExceededError, InspectionBusyError, InspectionEndedError, UnknownLayerError
-from service.inspector import client
+from service.inspector import client, messages
 from service.inspector.client import BrokenInspectionError, Inspector
 from tests import tiny_models
 from tests.service.inspector import questions
@@ -122,6 +124,37 @@ def test_a_question_whose_process_somebody_kills_is_asked_once_more(inspector: I
     with pytest.raises(InspectionEndedError, match="with code -9"):
         answered(inspector, questions.killed, 5, str(tmp_path / "always"))
     assert (tmp_path / "always").read_text() == ".."
+
+
+def test_a_question_that_is_being_sent_when_the_process_is_killed_is_asked_of_another(
+    inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection stays open until whoever sends has seen that nobody listens."""
+    before = answered(inspector, questions.process_number)
+    open_then: list[bool] = []
+
+    def sent_late(connection: Connection, message: object) -> None:
+        if not open_then:
+            os.kill(before, signal.SIGKILL)
+            process = inspector._process
+            assert process is not None
+            until_true(lambda: process._popen.returncode is not None)
+            time.sleep(0.5)  # in which it would be closed
+            open_then.append(not connection.closed)
+        messages.send(connection, message)
+
+    monkeypatch.setattr(client, "send", sent_late)
+    assert answered(inspector, questions.process_number) != before
+    assert open_then == [True]
+
+
+def test_a_process_that_has_ended_takes_no_question_that_nobody_would_answer(inspector: Inspector) -> None:
+    os.kill(answered(inspector, questions.process_number), signal.SIGKILL)
+    process = inspector._process
+    assert process is not None
+    until_true(lambda: process._has_ended)
+    assert not process.takes(client._Asked(-1, questions.process_number, ()))
+    assert process._waiting == {}
 
 
 def test_work_ends_when_its_time_is_over_and_the_process_goes_on(inspector: Inspector, tmp_path: Path) -> None:
