@@ -1,5 +1,6 @@
 """Small real things for the tests of training: 300 of the digits, two epochs, one run of the whole path."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,21 @@ import torch
 
 from tests.training.small_runs import Run, first, session, unwatched
 from training.datasets import Dataset, load
+from training.files import layer_statistics
 from training.recipes import Recipe
 from training.recipes.digits import DIGITS
 from training.runs.publication import published
 
 # Several test processes share the cores; two threads that wait for each other cost more than they give.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_images_for_the_report_in_a_file() -> Iterator[None]:
+    """A thousand, with types checked at every call, would take longer than all else that these tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layer_statistics, "IMAGES", 50)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from service.engine.model_metadata import Metrics
 from training.commands import arguments
 from training.files.evaluating import evaluated_file
 from training.recipes.recipe import TestTime
-from training.reporting.report import report
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -21,6 +20,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _report(options: argparse.Namespace) -> None:
+    from training.reporting.report import report  # noqa: PLC0415 - a second in which matplotlib is read
+
     out = report(
         options.file,
         options.data,

@@ -4,7 +4,6 @@ Source: UCI, Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998
 """
 
 import torch
-from sklearn.datasets import load_digits
 
 from training.datasets.dataset import Dataset, Examples, split, stretched
 
@@ -13,6 +12,8 @@ HELD_OUT_EVERY = 5
 
 def digits() -> Dataset:
     """Every fifth image of each class is the test set. The source counts ink 0..16: here 0..255, white on black."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - two seconds that no other command need wait
+
     pixels, labels = load_digits(return_X_y=True)
     images = torch.from_numpy(pixels).reshape(-1, 8, 8, 1).mul(255 / 16).round().to(torch.uint8)
     training, test = split(Examples(images, torch.from_numpy(labels).long()), HELD_OUT_EVERY)

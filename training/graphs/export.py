@@ -16,7 +16,6 @@ from typing import Any
 import onnx
 import torch
 from onnx import NodeProto
-from onnxscript import optimizer
 from torch import nn
 
 from service.engine.model_metadata import ManifestLayer
@@ -40,6 +39,8 @@ def exported(network: nn.Module, input_shape: tuple[int, int, int]) -> Exported:
 
     BatchNorm is not folded into its convolution, so that both stay visible; ONNX Runtime folds it when it loads.
     """
+    from onnxscript.optimizer import remove_unused_nodes  # noqa: PLC0415 - a second that only an export need wait
+
     network.eval()
     model = _traced(network, input_shape)
     modules = dict(network.named_modules())
@@ -50,7 +51,7 @@ def exported(network: nn.Module, input_shape: tuple[int, int, int]) -> Exported:
         repair = _REPAIRS.get((type(modules.get(_layer(node))), node.op_type))
         if repair is not None:
             repair(node)
-    optimizer.remove_unused_nodes(model)
+    remove_unused_nodes(model)
     layers = _renamed(model, modules)
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
@@ -58,6 +59,8 @@ def exported(network: nn.Module, input_shape: tuple[int, int, int]) -> Exported:
 
 
 def _traced(network: nn.Module, input_shape: tuple[int, int, int]) -> onnx.ModelProto:
+    from onnxscript.optimizer import fold_constants  # noqa: PLC0415 - likewise
+
     # A batch of 1 would be taken for a constant, so the example has 2 images.
     example = torch.zeros(2, *input_shape, dtype=torch.uint8)
     with _quiet(), torch.no_grad():
@@ -75,7 +78,7 @@ def _traced(network: nn.Module, input_shape: tuple[int, int, int]) -> onnx.Model
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    optimizer.fold_constants(program.model)
+    fold_constants(program.model)
     return program.model_proto
 
 

@@ -1,6 +1,7 @@
 """`measure`: several seeds, their figures kept beside the recipe, the first one's model published."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,14 +19,27 @@ from training.recipes.evidence import Evidence
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+QUICK = replace(DIGITS, epochs=1, test_time="shift")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seeds of a recipe `digits` that takes one epoch, kept and published."""
+    folder = tmp_path_factory.mktemp("original")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "FOLDER", folder / "measured")
+        patch.setitem(RECIPES, "digits", QUICK)
+        arguments = ["--seeds", "2", "--write", "--publish", str(folder / "models")]
+        assert main(["measure", "digits", *arguments]) == 0
+    return folder
+
+
+@pytest.fixture
+def measured(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which every command of the test then finds."""
     monkeypatch.setattr(evidence, "FOLDER", tmp_path / "measured")
-    monkeypatch.setitem(RECIPES, "digits", replace(DIGITS, epochs=1, test_time="shift"))
-    arguments = ["--seeds", "2", "--write", "--publish", str(tmp_path / "models")]
-    assert main(["measure", "digits", *arguments]) == 0
-    return tmp_path
+    monkeypatch.setitem(RECIPES, "digits", QUICK)
+    return shutil.copytree(original, tmp_path, dirs_exist_ok=True)
 
 
 def kept(folder: Path) -> Evidence:
