@@ -15,8 +15,9 @@ from service.inspection.live.running_statistics import activations
 from tests.training.small_runs import Run
 from training.datasets import Dataset
 from training.errors import UnusableFileError
+from training.files import layer_statistics
 from training.files.describing import describe
-from training.files.layer_statistics import IMAGES, layer_report, spread
+from training.files.layer_statistics import layer_report, spread
 from training.graphs.runtime import onnx_tensors
 
 
@@ -31,7 +32,7 @@ def channel_means(values: np.ndarray) -> np.ndarray:
 
 
 def test_every_exported_version_carries_the_report_of_its_own_layers(finished: Run, few_digits: Dataset) -> None:
-    images = few_digits.training.images  # fewer than IMAGES, so all of them
+    images = spread(few_digits.training.images, layer_statistics.IMAGES)
     for file in (finished.untrained, finished.trained):
         report, model = report_of(file), onnx.load(file)
         assert (report.images, report.dataset) == (len(images), "training images of recipe digits")
@@ -58,8 +59,9 @@ def test_the_bins_hold_a_tenth_of_the_standardised_means_each(finished: Run) -> 
     conv = next(layer for layer in report_of(finished.trained).layers if layer.id == "conv1")
     varied = sum(std > 0 for std in conv.channel_stds)
     assert len(conv.edges) == 9
-    assert sum(conv.counts) == varied * 300
-    assert all(abs(count - varied * 30) <= varied for count in conv.counts)  # edges are rounded
+    assert sum(conv.counts) == varied * layer_statistics.IMAGES
+    tenth = varied * layer_statistics.IMAGES / 10
+    assert all(abs(count - tenth) <= varied for count in conv.counts)  # edges are rounded
 
 
 def test_means_that_are_mostly_equal_share_a_bin() -> None:
@@ -78,7 +80,8 @@ def test_a_layer_that_never_varies_has_one_empty_bin() -> None:
 def test_the_report_is_of_images_from_the_whole_set_always_the_same() -> None:
     images = torch.arange(200, dtype=torch.uint8).reshape(200, 1, 1, 1)
     assert spread(images, 5).flatten().tolist() == [0, 50, 100, 149, 199]
-    assert torch.equal(spread(images, IMAGES), images)
+    assert torch.equal(spread(images, 200), images)
+    assert torch.equal(spread(images, 1000), images)
 
 
 def test_describing_a_file_gives_it_the_report_and_leaves_everything_else(finished: Run, tmp_path: Path) -> None:
@@ -91,7 +94,7 @@ def test_describing_a_file_gives_it_the_report_and_leaves_everything_else(finish
     assert found.metadata == metadata
     assert found.metadata.model_copy(update={"layer_statistics": None}) == bare
     assert graph_sha256(found.parted) == graph_sha256(source.parted)
-    assert report_of(file).images == IMAGES
+    assert report_of(file).images == layer_statistics.IMAGES
 
 
 def test_a_file_from_elsewhere_is_not_described_and_stays(finished: Run, tmp_path: Path) -> None:
