@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 _QUICK_END_SECONDS = 1.0  # who ends sooner is started again after a second, not in a busy circle
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger("fovea")
 
@@ -65,7 +66,7 @@ class _Supervisor:
         self._life, self._lifeline = os.pipe()
 
     def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             signal.signal(number, self._stop)
         for index in range(self._count):
             self._start(index)
@@ -81,20 +82,25 @@ class _Supervisor:
                 log.error("worker %d ended with code %d and is started again", index, codes[-1])
                 time.sleep(_QUICK_END_SECONDS if time.monotonic() - started < _QUICK_END_SECONDS else 0)
                 self._start(index)
-        return max((abs(code) for code in codes[-self._count :]), default=0)
+        # Who was told to stop before it could hear it ended by the signal itself.
+        return max((abs(code) for code in codes[-self._count :] if code != -signal.SIGTERM), default=0)
 
     def _start(self, index: int) -> None:
-        if self._stopping:
-            return
-        process = os.fork()
-        if process:
+        """Unless it stops. No signal comes before the parent knows its child, and the child that it is no parent."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        process = None if self._stopping else os.fork()
+        if process == 0:
+            self._be(index)
+        if process is not None:
             self._workers[process] = index, time.monotonic()
-            if self._stopping:  # the signal came before this process was known
-                os.kill(process, signal.SIGTERM)
-            return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+    def _be(self, index: int) -> NoReturn:
+        """The worker, from its birth to its end."""
         os.setpgid(0, 0)  # a terminal's interrupt reaches the parent alone: a second signal would cut requests off
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         code = 1
         try:
             os.close(self._lifeline)

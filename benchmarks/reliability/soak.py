@@ -3,8 +3,8 @@
     python -m benchmarks.reliability.soak --minutes 60
 
 Requests come in an open loop at so much of what saturates the service, drawn by the weights of `MIX`. Swaps and kills
-are spaced out: what is drawn in between is a good request. The report in benchmarks/results is written anew every
-minute, so an interrupted soak leaves what it had seen. One worker is never killed: its memory is judged. A
+are spaced out: what is drawn in between is a good request. The report in benchmarks/results is written anew every five
+minutes, so an interrupted soak leaves what it had seen. One worker is never killed: its memory is judged. A
 service that leaks on purpose is judged first, by the same judge.
 """
 
@@ -24,7 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.open_loop import offsets, quantile
+import numpy as np
+
+from benchmarks.open_loop import offsets
 from benchmarks.pictures import RAW, seven
 from benchmarks.reliability import memory_growth, traffic
 from benchmarks.reliability.asking import BROKEN, Client, answered, connected, open_loop, post
@@ -42,7 +44,7 @@ SHARE = 0.5  # at 0.8 kills and swaps took it over the edge, where the load shar
 WORKERS = 2
 _SWAP_SECONDS, _KILL_SECONDS = 20.0, 30.0  # at most one in so many seconds
 _LOST_SECONDS = 1.0  # a request that came so soon after a kill may have met a connection that was lost by it
-_WRITE_SECONDS = 60.0
+_WRITE_SECONDS, _SAMPLE_SECONDS = 300.0, 5.0  # nothing is sent while the report is written
 _SWAPPED = "swapped"
 
 
@@ -229,7 +231,7 @@ def _started() -> Iterator[tuple[Server, Path, list[Sample], Tally]]:
         settings = {"workers": WORKERS, "poll_seconds": 1.0, "log_level": "warning"}
         with (
             service(models, variables={"TMPDIR": temporary}, **settings) as server,
-            sampled(server.process.pid, Path(temporary), lambda: tally.answered, 1.0) as samples,
+            sampled(server.process.pid, Path(temporary), lambda: tally.answered, _SAMPLE_SECONDS) as samples,
         ):
             yield server, models, samples, tally
 
@@ -260,7 +262,7 @@ async def _kept(keep: Callable[[], object]) -> None:
 
 def _outcome(samples: list[Sample], tally: Tally, control: Figure, complained: list[str]) -> Outcome:
     """What is known so far."""
-    found = growth(samples, WORKERS)
+    found, tenths = growth(samples, WORKERS), _by_tenth(tally)
     by_kill, lost = tally.lost()
     figures_ = [
         none_of(10, "answers of an unexpected status", len(tally.unexpected), f" of {tally.answered:,}"),
@@ -275,7 +277,7 @@ def _outcome(samples: list[Sample], tally: Tally, control: Figure, complained: l
         ),
         *figures(10, found),
         at_most(10, "memory, extrapolated to 24 h at 50 requests/s", DAY_MIB, found.mib_a_day, " MiB"),
-        at_most(10, "p99 of small images: last tenth / first tenth", 1.2, _drift(tally)),
+        at_most(10, "p99 of small images: last tenth / first tenth", 1.2, _drift(tenths)),
         none_of(10, "errors and tracebacks in the log, but for killed workers", len(_unexplained(complained))),
         control,
     ]
@@ -291,7 +293,7 @@ def _outcome(samples: list[Sample], tally: Tally, control: Figure, complained: l
             "complaints": complained[:50],
             "statuses": {f"{name} {status}": count for (name, status), count in sorted(tally.statuses.items())},
             "samples": _thinned(samples),
-            "latencies_by_tenth": _by_tenth(tally),
+            "latencies_by_tenth": tenths,
         },
     )
 
@@ -311,26 +313,30 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
 
 
-def _drift(tally: Tally) -> float:
+def _drift(tenths: list[dict[str, float]]) -> float:
     """0 while there is nothing to compare."""
-    tenths = _by_tenth(tally)
     return tenths[-1]["p99"] / tenths[0]["p99"] if tenths else 0.0
 
 
 def _by_tenth(tally: Tally) -> list[dict[str, float]]:
-    """Milliseconds of small images in each tenth of the run, and how late this process sent them."""
+    """Milliseconds of small images in each tenth of the run, and how late this process sent them.
+
+    Quick, since nothing is sent meanwhile: sorting a million latencies each minute would be the worst of them.
+    """
     tenth = len(tally.latencies) // 10
-    if not tenth:
-        return []
-    parts = [slice(start, start + tenth) for start in range(0, 10 * tenth, tenth)]
+    parts = [slice(start, start + tenth) for start in range(0, 10 * tenth, tenth)] if tenth else []
     return [
         {
-            "p50": round(1e3 * quantile(list(tally.latencies[part]), 0.5), 2),
-            "p99": round(1e3 * quantile(list(tally.latencies[part]), 0.99), 2),
-            "sent late p99": round(1e3 * quantile(list(tally.late[part]), 0.99), 2),
+            "p50": _milliseconds(tally.latencies[part], 0.5),
+            "p99": _milliseconds(tally.latencies[part], 0.99),
+            "sent late p99": _milliseconds(tally.late[part], 0.99),
         }
         for part in parts
     ]
+
+
+def _milliseconds(seconds: "array[float]", share: float) -> float:
+    return round(1e3 * float(np.quantile(np.frombuffer(seconds), share)), 2)
 
 
 def _thinned(samples: list[Sample], most: int = 200) -> list[tuple[float, int, float, int, int, int]]:

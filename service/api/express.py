@@ -31,7 +31,7 @@ from service.api.multipart import plain_uploads
 from service.api.problems import refusal
 from service.api.uploads import Upload
 from service.arrays import NetworkInput
-from service.connections.bounds import Bounds
+from service.connections.bounds import LENGTH_DIGITS, Bounds
 from service.connections.crowd import Crowd
 from service.connections.protocol import GuardedProtocol, header_lines
 from service.connections.shares import Shares
@@ -52,7 +52,6 @@ _MAX_BODY_BYTES = _MAX_IMAGES * SMALL_BYTES
 # Handing work to threads and back costs a request 0.3 ms and more (2 cores). Here nothing else is answered meanwhile,
 # so an image must be quick, and a request few of them: 8 ms at most.
 _IMAGE_SECONDS = 0.0005
-_MOST_DIGITS = 18  # of a length: with zeros before it, it could have thousands
 _ANSWER = b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
 
 log = logging.getLogger("fovea")
@@ -330,7 +329,7 @@ class ExpressProtocol(GuardedProtocol):
         length, content_type = headers.get(b"content-length", b""), headers.get(b"content-type", b"")
         if target is None or len(headers) != len(self.headers) or self.expect_100_continue:
             return None
-        if not length.isdigit() or len(length) > _MOST_DIGITS or content_type[:16].lower() == b"application/json":
+        if not length.isdigit() or len(length) > LENGTH_DIGITS or content_type[:16].lower() == b"application/json":
             return None
         if self.desk.is_shared and b"origin" in headers:
             return None

@@ -12,12 +12,12 @@ from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictFloat,
 
 from service.api.json_numbers import Numbers, restored, set_apart
 from service.api.tensor_codec import from_binary, from_json
+from service.connections.bounds import LENGTH_DIGITS
 from service.errors import InvalidTensorError, MalformedBodyError, shown
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 _MOST = 64  # fields in one list or object of the JSON; the models here have one input and one output
 _MOST_VALUES = 1_000_000  # beside the tensors' numbers: while those are parsed, nobody else has a turn
-_MOST_DIGITS = 18  # of a length
 _MOST_TENSORS = 1_000  # more than can be used: each costs microseconds before it is known what it is
 _REMEDY = "see the Open Inference Protocol V2 for the form of an infer request"
 
@@ -103,7 +103,7 @@ def array_of(tensor: SentTensor, body: Body) -> np.ndarray:
 def _json_length(stated: str | None, available: int) -> int:
     if stated is None:
         return available
-    if not stated.isdecimal() or len(stated) > _MOST_DIGITS or int(stated) > available:
+    if not stated.isdecimal() or len(stated) > LENGTH_DIGITS or int(stated) > available:
         raise MalformedBodyError(
             f"{LENGTH_HEADER} {shown(stated)} with a body of {available:,} bytes",
             "state the bytes of the JSON part, before compression",

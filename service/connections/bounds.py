@@ -6,6 +6,7 @@ TARGET_BYTES = 8 * 1024  # of the request line's URL; as nginx (large_client_hea
 HEADER_BYTES = 8 * 1024  # one line; as nginx
 HEADERS_BYTES = 32 * 1024  # all lines; as nginx
 HEADERS = 100  # as Apache (LimitRequestFields)
+LENGTH_DIGITS = 18  # of a length: with zeros before it, it could have thousands
 
 # What is given to the parser at once. A request that waits for the answer to one before it is some kilobytes of memory
 # for perhaps 40 bytes, and the next piece is taken only when none waits.

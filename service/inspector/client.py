@@ -175,9 +175,12 @@ class _Process:
                 self._send(message)
             except OSError:
                 return  # `_read` sees it too
-            except Exception as error:  # noqa: BLE001 - whatever pickling raises
+            except Exception as error:  # whatever pickling raises
                 if isinstance(message, _Asked):
                     self._settle(message.number, error)
+                else:  # perhaps a part of it has gone, and the process would wait for the rest
+                    log.exception("the inspector is stopped: it cannot be told what it asked for")
+                    self._popen.kill()
 
     def _send(self, message: object) -> None:
         match message:
@@ -189,9 +192,14 @@ class _Process:
                 send(self._connection, message)
 
     def _read(self) -> None:
-        with suppress(EOFError, OSError):
+        try:
             while True:
                 self._take(received(self._connection))
+        except (EOFError, OSError):
+            pass
+        except Exception:  # as where there is no memory for an answer: what comes behind it makes no sense then
+            log.exception("the inspector is stopped: what it says cannot be read")
+            self._popen.kill()
         with self._lock:
             self._has_ended = True
         self._outbox.put(None)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,13 @@ def context(browser: Browser, service: httpx.Client) -> Iterator[BrowserContext]
 
 @pytest.fixture
 def page(context: BrowserContext, service: httpx.Client) -> Iterator[Page]:
-    """A page that may log no error and ask no other host, whatever a test does with it."""
-    page = context.new_page()
+    with watched(context.new_page(), service) as page:
+        yield page
+
+
+@contextmanager
+def watched(page: Page, service: httpx.Client) -> Iterator[Page]:
+    """It may log no error and ask no other host, whatever a test does with it."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -70,12 +76,14 @@ def page(context: BrowserContext, service: httpx.Client) -> Iterator[Page]:
     assert complaints == []
 
 
-@pytest.fixture
-def bare(page: Page) -> Page:
-    """A page on which modules can be imported and nothing else happens."""
-    page.route("**/bare", lambda route: route.fulfill(body='<link rel="icon" href="data:,">', content_type="text/html"))
-    page.goto("bare")
-    return page
+@pytest.fixture(scope="module")
+def bare(browser: Browser, service: httpx.Client) -> Iterator[Page]:
+    """A page on which modules can be imported and nothing else happens; one for all tests that only compute there."""
+    with browser.new_context(base_url=str(service.base_url)) as context, watched(context.new_page(), service) as page:
+        empty = '<link rel="icon" href="data:,">'
+        page.route("**/bare", lambda route: route.fulfill(body=empty, content_type="text/html"))
+        page.goto("bare", timeout=PATIENCE_MS)
+        yield page
 
 
 def call(bare: Page, module: str, expression: str, argument: object = None) -> Any:

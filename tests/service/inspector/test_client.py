@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from service.engine import model_file
 from service.engine.model_file import ModelFile
+from service.engine.parted import Parted
 from service.errors import DeadlineExceededError, InspectionBusyError, InspectionEndedError, UnknownLayerError
 from service.inspector import client, messages
 from service.inspector.client import BrokenInspectionError, Inspector
@@ -146,6 +147,39 @@ def test_a_question_that_is_being_sent_when_the_process_is_killed_is_asked_of_an
     monkeypatch.setattr(client, "send", sent_late)
     assert answered(inspector, questions.process_number) != before
     assert open_then == [True]
+
+
+def test_an_answer_that_cannot_be_read_ends_the_process_and_the_question_is_asked_of_another(
+    inspector: Inspector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, failures = answered(inspector, questions.process_number), [MemoryError()]
+
+    def received(connection: Connection) -> object:
+        if failures:
+            raise failures.pop()
+        return messages.received(connection)
+
+    monkeypatch.setattr(client, "received", received)
+    assert answered(inspector, questions.process_number) != before
+    assert "what it says cannot be read" in caplog.text
+
+
+def test_a_model_that_cannot_be_sent_ends_the_process_that_waits_for_it(
+    inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [MemoryError()]
+
+    def send_graph(connection: Connection, sha256: str, model: Parted) -> None:
+        if failures:
+            raise failures.pop()
+        messages.send_graph(connection, sha256, model)
+
+    monkeypatch.setattr(client, "send_graph", send_graph)
+    before = answered(inspector, questions.process_number)
+    file = model_file.from_bytes(tiny_models.classifier().SerializeToString())
+    ((*_, last),) = answered(inspector, questions.layer_ids, file)
+    assert last == "dense"
+    assert answered(inspector, questions.process_number) != before
 
 
 def test_a_process_that_has_ended_takes_no_question_that_nobody_would_answer(inspector: Inspector) -> None:
