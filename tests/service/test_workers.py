@@ -44,7 +44,10 @@ sys.exit(workers.supervise(2, work))
 def test_who_is_told_to_stop_before_it_is_a_worker_tells_no_other_again(tmp_path: Path) -> None:
     """A worker that is told twice cuts off what is under way."""
     with subprocess.Popen([sys.executable, "-c", SUPERVISING, tmp_path]) as process:  # noqa: S603 - our own
-        until(lambda: len(list(tmp_path.glob("forked-*"))) == 2)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
+        try:
+            until(lambda: len(list(tmp_path.glob("forked-*"))) == 2)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
     assert (tmp_path / "told").read_text() == "0 1\n"

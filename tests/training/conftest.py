@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session", autouse=True)
 def few_images_for_the_report_in_a_file() -> Iterator[None]:
-    """A thousand, with types checked at every call, would take longer than all else that these tests do."""
+    """A thousand, with types checked at every call, would be most of the time that a publication takes here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layer_statistics, "IMAGES", 50)
         yield
