@@ -151,11 +151,11 @@ def _beat(app: FastAPI, shares: Shares) -> None:
 
 
 def _bounds(settings: Settings) -> Bounds:
-    connections = room_for(settings.max_connections, TURNED_AWAY)
+    connections, turned_away = room_for(settings.max_connections, TURNED_AWAY)
     if connections < settings.max_connections:
         log.warning("at most %d connections: the limit of open files allows no more", connections)
     bodies = max(BODIES_BYTES, 2 * settings.max_body_bytes)
-    return Bounds(settings.client_timeout_seconds, connections, bodies)
+    return Bounds(settings.client_timeout_seconds, connections, turned_away, bodies)
 
 
 def _own_folder() -> Path:

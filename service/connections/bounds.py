@@ -49,4 +49,5 @@ class Bounds:
 
     patience_seconds: float = 10.0
     connections: int = 1000
+    turned_away: int = TURNED_AWAY
     bodies_bytes: int = BODIES_BYTES

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from service.allocator import give_back
-from service.connections.bounds import SILENT_SECONDS, TURNED_AWAY, Bounds
+from service.connections.bounds import SILENT_SECONDS, Bounds
 from service.connections.draining import Draining
 from service.connections.shares import Shares
 from service.errors import BodiesFullError, ConnectionsFullError, FoveaError
@@ -48,7 +48,7 @@ class Crowd:
         if one.client is None:
             return  # another worker, over a socket file
         beyond = len(self.members) - self.bounds.connections
-        if beyond > TURNED_AWAY:
+        if beyond > self.bounds.turned_away:
             one.transport.abort()
         elif beyond > 0 and not self._made_room(loop.time()):
             one.refuse(ConnectionsFullError(self.bounds.connections))

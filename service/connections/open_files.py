@@ -6,13 +6,17 @@ _OTHERS = 96  # beside connections and those that are turned away: libraries, so
 _LEAST = 16
 
 
-def room_for(connections: int, turned_away: int) -> int:
-    """As many as asked for where the limit of open files can be raised so far, else fewer."""
+def room_for(connections: int, turned_away: int) -> tuple[int, int]:
+    """How many to serve, and how many beyond them to tell so: as many as asked for where the limit of open files can
+    be raised so far, else fewer of the first, and of the second at most half of the room.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + turned_away + _OTHERS
     if soft == resource.RLIM_INFINITY:
-        return connections
+        return connections, turned_away
     if soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(_LEAST, min(connections, soft - turned_away - _OTHERS))
+    room = max(2 * _LEAST, soft - _OTHERS)
+    turned_away = min(turned_away, room // 2)
+    return min(connections, room - turned_away), turned_away

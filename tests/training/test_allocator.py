@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-ROUNDS, BYTES = 30, 64 << 20
+# A small object may move into the hole that a block leaves, and the next block finds none: a dozen times, then no more.
+WARM_UP, ROUNDS, BYTES = 40, 20, 64 << 20
 FAULTS = f"""
 import resource, sys
 import torch
@@ -15,6 +16,8 @@ from training.allocator import keep_freed_memory
 
 if sys.argv[1] == "kept":
     keep_freed_memory()
+for _ in range({WARM_UP}):
+    torch.ones({BYTES}, dtype=torch.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range({ROUNDS}):
     torch.ones({BYTES}, dtype=torch.uint8)
@@ -26,8 +29,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_freed_blocks_are_used_again_without_page_faults() -> None:
     pages = BYTES // resource.getpagesize()
     assert faults("given back") > 0.9 * ROUNDS * pages
-    # Not once only: a small object may move into the hole that a block leaves.
-    assert faults("kept") < 0.3 * ROUNDS * pages
+    assert faults("kept") < 0.2 * ROUNDS * pages
 
 
 def faults(mode: str) -> int:
