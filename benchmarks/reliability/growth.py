@@ -12,7 +12,9 @@ from benchmarks.reliability.figures import Figure, at_most
 from benchmarks.reliability.sampling import Held, Sample
 
 WARM_UP = 0.2  # of the samples: what fills caches and arenas once
-_WINDOWS = 20  # the least memory of each counts: an image of 25 million pixels takes 400 MiB for a second
+# The least of each counts: an image of 25 million pixels takes 400 MiB for a second, and hundreds of connections are
+# descriptors while a worker is started again. What leaks is there at the quietest moment too.
+_WINDOWS = 20
 LEAK_KIB = 0.3  # a request
 # 24 hours at 50 requests a second, in which 200 MiB may be lost.
 DAY_REQUESTS = 24 * 3600 * 50
@@ -61,9 +63,9 @@ def growth(samples: Sequence[Sample], workers: int = 1) -> Growth:
     resident = of_survivors(lambda held: held.resident_kib)
     return Growth(
         kib_a_request=slope(*_floors([sample.requests / workers for sample in warm], resident)),
-        descriptors=span * slope(seconds, of_survivors(lambda held: held.descriptors)),
-        threads=span * slope(seconds, of_survivors(lambda held: held.threads)),
-        files=span * slope(seconds, [sample.temporary_files for sample in warm]),
+        descriptors=span * slope(*_floors(seconds, of_survivors(lambda held: held.descriptors))),
+        threads=span * slope(*_floors(seconds, of_survivors(lambda held: held.threads))),
+        files=span * slope(*_floors(seconds, [sample.temporary_files for sample in warm])),
         memory_mib=(resident[0] / 1024, resident[-1] / 1024),
     )
 

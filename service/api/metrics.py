@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric
 
 from service import __version__
 from service.api.dependencies import AllServices, Services
+from service.api.exposition import Family, counter, gauge, histogram, labelled, summary, written
 from service.api.health import readiness
 from service.api.http_counts import HttpCounts
 from service.engine.durations import BOUNDS, Durations
@@ -34,7 +33,7 @@ _GONE_SECONDS = 300
 _LANE = ("model", "version")
 _STAGES = ("decode", "queue", "inference")
 
-Labels = Sequence[str]
+Lane = tuple[str, str]
 Of = Callable[[Figures], int]
 
 _TOTALS: tuple[tuple[str, str, Of], ...] = (
@@ -59,14 +58,16 @@ async def metrics(request: Request, services: AllServices) -> Response:
 
     Counts all worker processes together. Prometheus' text format, or OpenMetrics where `Accept` asks for it.
     """
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    _, content_type = choose_encoder(request.headers.get("accept", ""))
     statistics, http = services.scheduler.statistics, request.app.state.ledger.counts
     turn = await _turn_seconds()
     if (gather := request.app.state.gather_cells) is not None:
         cells = await gather()
         statistics, http = Statistics(cells), HttpCounts(cells)
     started = _STARTED if gather is None else None
-    text = await asyncio.to_thread(encode, Exposition(services, statistics, http, turn, started))
+    moment = Moment(services, statistics, http, turn, started)
+    open_metrics = content_type.startswith("application/openmetrics-text")
+    text = await asyncio.to_thread(lambda: written(families(moment), open_metrics=open_metrics))
     return Response(text, headers={"Content-Type": content_type})
 
 
@@ -81,11 +82,8 @@ async def _turn_seconds() -> float:
 
 
 @dataclass(frozen=True)
-class Exposition:
-    """All metrics of one application, as the library's encoders read them. In no registry: nothing can collide.
-
-    `started_at` is None where replicas on several machines come and go.
-    """
+class Moment:
+    """Of what the metrics are read. `started_at` is None where replicas on several machines come and go."""
 
     services: Services
     statistics: Statistics
@@ -93,185 +91,171 @@ class Exposition:
     turn_seconds: float
     started_at: float | None
 
-    def collect(self) -> Iterator[Metric]:
-        yield from _service(self.services, self.statistics)
-        yield from _moment(self)
-        yield from _http(self.http)
-        slots = self.services.registry.all_slots()
-        there = {(slot.entry.name, slot.entry.version) for slot in slots}
-        shown = self.statistics.all(there, time.time() - _GONE_SECONDS)
-        lanes = _labelled(shown)
-        yield from _lanes(lanes)
-        yield _ready(lanes, slots)
-        yield from _loads(self.statistics.loads())
-        yield from _live(self.statistics, shown)
+
+def families(moment: Moment) -> Iterator[Family]:
+    """All metrics of one application."""
+    yield from _service(moment.services, moment.statistics)
+    yield from _now(moment)
+    yield from _http(moment.http)
+    slots = moment.services.registry.all_slots()
+    there = {(slot.entry.name, slot.entry.version) for slot in slots}
+    shown = moment.statistics.all(there, time.time() - _GONE_SECONDS)
+    lanes = _by_text(shown)
+    yield from _lanes({labelled(_LANE, lane): figures for lane, figures in lanes.items()})
+    yield _ready(lanes, slots)
+    yield from _loads(moment.statistics.loads())
+    yield from _live(moment.statistics, shown)
 
 
-def _service(services: Services, statistics: Statistics) -> Iterator[Metric]:
+def _service(services: Services, statistics: Statistics) -> Iterator[Family]:
     provider = services.device.provider if services.device else "none"
-    info = GaugeMetricFamily("fovea_build_info", "What runs here; always 1.", labels=("version", "provider"))
-    info.add_metric((__version__, provider), 1)
-    yield info
-    yield GaugeMetricFamily("fovea_workers", "Living worker processes.", value=statistics.cells.living())
+    labels = labelled(("provider", "version"), (provider, __version__))
+    yield gauge("fovea_build_info", "What runs here; always 1.", [(labels, 1)])
+    yield gauge("fovea_workers", "Living worker processes.", [("", statistics.cells.living())])
     ended = statistics.cells.ended()
-    yield CounterMetricFamily("fovea_worker_restarts", "Workers that ended and were started again.", value=ended)
+    yield counter("fovea_worker_restarts", "Workers that ended and were started again.", [("", ended)])
 
 
-def _moment(now: Exposition) -> Iterator[Metric]:
-    is_ready = readiness(now.services).status == "ready"
-    yield GaugeMetricFamily("fovea_ready", "1 where /health/ready answers 200, else 0.", value=is_ready)
+def _now(moment: Moment) -> Iterator[Family]:
+    is_ready = readiness(moment.services).status == "ready"
+    yield gauge("fovea_ready", "1 where /health/ready answers 200, else 0.", [("", is_ready)])
     what = "One turn of the event loop of the worker that was asked, at the scrape."
-    yield GaugeMetricFamily("fovea_event_loop_turn_seconds", what, value=now.turn_seconds)
-    if now.started_at is not None:
+    yield gauge("fovea_event_loop_turn_seconds", what, [("", moment.turn_seconds)])
+    if moment.started_at is not None:
         what = "When the service was started, in seconds since 1970; a worker that was started again changes nothing."
-        yield GaugeMetricFamily("fovea_start_time_seconds", what, value=now.started_at)
+        yield gauge("fovea_start_time_seconds", what, [("", moment.started_at)])
 
 
-def _http(counts: HttpCounts) -> Iterator[Metric]:
+def _http(counts: HttpCounts) -> Iterator[Family]:
     answers = sorted(counts.answers().items())
-    routes: dict[Labels, list[Durations]] = {}
+    routes: dict[str, list[Durations]] = {}
     for (method, route, _), durations in answers:
-        routes.setdefault((method, route), []).append(durations)
-    yield _counter(
+        routes.setdefault(labelled(("method", "route"), (method, route)), []).append(durations)
+    yield counter(
         "fovea_http_requests",
         "Answered HTTP requests.",
-        ("method", "route", "status"),
-        (((method, route, str(status)), durations.count) for (method, route, status), durations in answers),
+        (
+            (labelled(("method", "route", "status"), (method, route, str(status))), durations.count)
+            for (method, route, status), durations in answers
+        ),
     )
-    yield _histogram(
+    yield _durations(
         "fovea_http_request_duration_seconds",
         "From the head of a request to the end of its answer.",
-        ("method", "route"),
         ((labels, _together(several)) for labels, several in routes.items()),
     )
-    yield GaugeMetricFamily("fovea_http_requests_in_flight", "Requests without an answer yet.", counts.in_flight())
-    yield _counter(
+    yield gauge("fovea_http_requests_in_flight", "Requests without an answer yet.", [("", counts.in_flight())])
+    yield counter(
         "fovea_requests_refused",
         "Answers that were an error, by its code.",
-        ("reason",),
-        (((code,), count) for code, count in sorted(counts.refusals().items())),
+        ((labelled(("reason",), (code,)), count) for code, count in sorted(counts.refusals().items())),
     )
 
 
-def _lanes(lanes: Mapping[Labels, Figures]) -> Iterator[Metric]:
-    yield from _waiting(lanes)
-    yield _histogram(
+def _lanes(lanes: Mapping[str, Figures]) -> Iterator[Family]:
+    for name, what, now in _WAITING:
+        yield gauge(name, what, ((labels, now(figures)) for labels, figures in lanes.items()))
+    yield _durations(
         "fovea_request_stage_duration_seconds",
         "Of a request: decoding its images, waiting, the run that it was part of.",
-        (*_LANE, "stage"),
-        (((*lane, stage), getattr(figures, stage)) for lane, figures in lanes.items() for stage in _STAGES),
+        (
+            (f'{labels},stage="{stage}"', getattr(figures, stage))
+            for labels, figures in lanes.items()
+            for stage in _STAGES
+        ),
     )
     for name, what, total in _TOTALS:
-        yield _counter(name, what, _LANE, ((lane, total(figures)) for lane, figures in lanes.items()))
+        yield counter(name, what, ((labels, total(figures)) for labels, figures in lanes.items()))
     yield _batches(lanes)
-    yield _summary(
+    yield _totals(
         "fovea_inference_run_duration_seconds",
         "Runs of the network, whatever the batch.",
-        _LANE,
-        ((lane, figures.run) for lane, figures in lanes.items()),
+        ((labels, figures.run) for labels, figures in lanes.items()),
     )
-    yield _counter(
+    yield counter(
         "fovea_request_failures",
         "Requests that reached the queue of a model and got no scores.",
-        (*_LANE, "reason"),
         (
-            ((*lane, reason), figures.failures.get(reason, Total()).count)
-            for lane, figures in lanes.items()
+            (f'{labels},reason="{reason}"', figures.failures.get(reason, Total()).count)
+            for labels, figures in lanes.items()
             for reason in REASONS
         ),
     )
 
 
-def _waiting(lanes: Mapping[Labels, Figures]) -> Iterator[Metric]:
-    for name, what, now in _WAITING:
-        gauge = GaugeMetricFamily(name, what, labels=_LANE)
-        for lane, figures in lanes.items():
-            gauge.add_metric(lane, now(figures))
-        yield gauge
-
-
-def _ready(lanes: Mapping[Labels, Figures], slots: Iterable[Slot]) -> Metric:
+def _ready(lanes: Mapping[Lane, Figures], slots: Iterable[Slot]) -> Family:
     """0 is a version whose file was refused. What still loads, was unloaded or loads on demand does not fail."""
-    gauge = GaugeMetricFamily("fovea_model_ready", "Workers in which this version can answer.", labels=_LANE)
+    values = []
     for slot in slots:
         lane = (slot.entry.name, str(slot.entry.version))
         workers = lanes.get(lane, Figures()).ready_in
         if workers or slot.state == "unavailable":
-            gauge.add_metric(lane, workers)
-    return gauge
+            values.append((labelled(_LANE, lane), workers))
+    return gauge("fovea_model_ready", "Workers in which this version can answer.", values)
 
 
-def _batches(lanes: Mapping[Labels, Figures]) -> Metric:
+def _batches(lanes: Mapping[str, Figures]) -> Family:
     """Bounds in powers of two: as far as any batch was large."""
     largest = max((size for figures in lanes.values() for size in figures.batches), default=1)
     bounds = [2**power for power in range(max(8, (largest - 1).bit_length() + 1))]
-    family = HistogramMetricFamily("fovea_batch_images", "Images of one run.", labels=_LANE)
-    for lane, figures in lanes.items():
-        counts = [sum(t.count for size, t in figures.batches.items() if size <= bound) for bound in bounds]
-        buckets = [(f"{float(bound)}", count) for bound, count in zip(bounds, counts, strict=True)]
-        family.add_metric(lane, [*buckets, ("+Inf", figures.runs)], figures.images)
-    return family
+
+    def counts(figures: Figures) -> list[int]:
+        upto = [sum(t.count for size, t in figures.batches.items() if size <= bound) for bound in bounds]
+        return [*upto, figures.runs]
+
+    values = ((labels, counts(figures), figures.images) for labels, figures in lanes.items())
+    return histogram("fovea_batch_images", "Images of one run.", bounds, values)
 
 
-def _loads(loads: Mapping[tuple[str, bool], Total]) -> Iterator[Metric]:
-    by_result = {(model, "success" if good else "failure"): total for (model, good), total in sorted(loads.items())}
+def _loads(loads: Mapping[tuple[str, bool], Total]) -> Iterator[Family]:
+    by_result = {
+        labelled(("model", "result"), (model, "success" if good else "failure")): total
+        for (model, good), total in sorted(loads.items())
+    }
     counts = ((labels, total.count) for labels, total in by_result.items())
-    yield _counter("fovea_model_loads", "Model files that were loaded, or refused.", ("model", "result"), counts)
-    yield _summary(
+    yield counter("fovea_model_loads", "Model files that were loaded, or refused.", counts)
+    yield _totals(
         "fovea_model_load_duration_seconds",
         "Reading, checking and warming a model file in a worker, after its trial.",
-        ("model", "result"),
         by_result.items(),
     )
 
 
-def _live(statistics: Statistics, shown: Collection[Hashable]) -> Iterator[Metric]:
+def _live(statistics: Statistics, shown: Collection[Hashable]) -> Iterator[Family]:
     """Of a sample of production's images, where there is one."""
     live = statistics.live().items()
     images = sorted((lane, counts) for lane, counts in live if isinstance(lane, tuple) and lane in shown)
-    yield _counter(
+    yield counter(
         "fovea_live_images",
         "Sampled images for live statistics: looked at, let go because others waited, or failed.",
-        (*_LANE, "result"),
-        (((name, str(of), result), count) for (name, of), counts in images for result, count in counts.items()),
+        (
+            (labelled((*_LANE, "result"), (name, str(version), result)), count)
+            for (name, version), counts in images
+            for result, count in counts.items()
+        ),
     )
-    gauge = GaugeMetricFamily(
-        "fovea_live_layer_drifted",
-        "Workers whose sampled images have drifted from training in this layer; none before it can be told.",
-        labels=(*_LANE, "layer"),
+    drifted = (
+        (labelled((*_LANE, "layer"), (lane[0], str(lane[1]), layer)), workers)
+        for (lane, layer), workers in statistics.drifted().items()
+        if isinstance(lane, tuple) and lane in shown
     )
-    for (lane, layer), workers in statistics.drifted().items():
-        if isinstance(lane, tuple) and lane in shown:
-            gauge.add_metric((lane[0], str(lane[1]), layer), workers)
-    yield gauge
+    what = "Workers whose sampled images have drifted from training in this layer; none before it can be told."
+    yield gauge("fovea_live_layer_drifted", what, drifted)
 
 
-def _labelled(lanes: Mapping[Hashable, Figures]) -> dict[Labels, Figures]:
-    """By the lanes' labels, in order: a lane is a model's name and its version."""
+def _by_text(lanes: Mapping[Hashable, Figures]) -> dict[Lane, Figures]:
+    """By the values of the lanes' labels, in order: a lane is a model's name and its version."""
     named = {lane: figures for lane, figures in lanes.items() if isinstance(lane, tuple)}
     return {(name, str(version)): named[name, version] for name, version in sorted(named)}
 
 
-def _counter(name: str, what: str, labels: Labels, values: Iterable[tuple[Labels, int]]) -> Metric:
-    family = CounterMetricFamily(name, what, labels=labels)
-    for of, value in values:
-        family.add_metric(of, value)
-    return family
+def _totals(name: str, what: str, values: Iterable[tuple[str, Total]]) -> Family:
+    return summary(name, what, ((labels, total.count, total.seconds) for labels, total in values))
 
 
-def _summary(name: str, what: str, labels: Labels, values: Iterable[tuple[Labels, Total]]) -> Metric:
-    family = SummaryMetricFamily(name, what, labels=labels)
-    for of, total in values:
-        family.add_metric(of, total.count, total.seconds)
-    return family
-
-
-def _histogram(name: str, what: str, labels: Labels, values: Iterable[tuple[Labels, Durations]]) -> Metric:
-    family = HistogramMetricFamily(name, what, labels=labels)
-    for of, durations in values:
-        bounds = [*(str(bound) for bound in BOUNDS), "+Inf"]
-        family.add_metric(of, list(zip(bounds, accumulate(durations.counts), strict=True)), durations.seconds)
-    return family
+def _durations(name: str, what: str, values: Iterable[tuple[str, Durations]]) -> Family:
+    counted = ((labels, list(accumulate(durations.counts)), durations.seconds) for labels, durations in values)
+    return histogram(name, what, BOUNDS, counted)
 
 
 def _together(several: Sequence[Durations]) -> Durations:

@@ -15,7 +15,6 @@ from typing import Any
 from service.engine.repository import stamp
 from service.engine.trial import Verdicts, verdicts
 
-KNOWN_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 _MOST_BYTES = 2**16
 
@@ -34,7 +33,8 @@ class SharedTrial:
     def __call__(self, paths: Sequence[Path]) -> Verdicts:
         """As `verdicts`, in any order; waits for a worker that is trying files.
 
-        A refusal counts that was found after this call: what a file lacked before may be there.
+        What was accepted stays so while the file is the same: a worker that is started again loads what the others
+        serve. A refusal counts that was found after this call: what a file lacked before may be there.
         """
         asked = time.monotonic()
         waiting = {_key(path): path for path in paths}
@@ -70,14 +70,10 @@ class SharedTrial:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def _known(self, asked: float) -> dict[_Key, str | None]:
-        now, size = time.monotonic(), os.fstat(self._file).st_size
+        size = os.fstat(self._file).st_size
         *lines, _ = os.pread(self._file, size, 0).split(b"\n")  # behind the last one is nothing, or half a line
         found = map(json.loads, lines)
-        return {
-            _read(key): reason
-            for key, reason, since in found
-            if now - since < KNOWN_SECONDS and (reason is None or since >= asked)
-        }
+        return {_read(key): reason for key, reason, since in found if reason is None or since >= asked}
 
     def _add(self, key: _Key, reason: str | None) -> None:
         """Behind the last whole line: who was killed while it wrote may have left a part of one."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,17 +96,16 @@ def test_half_a_line_of_a_process_that_was_killed_is_no_matter(trial: Trial, fil
     assert [name for _, name in trial.tried] == ["a", "b", "c"]
 
 
-def test_what_was_found_is_forgotten_after_a_while(
+def test_a_worker_that_is_started_hours_later_tries_nothing_that_the_others_serve(
     trial: Trial, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = SharedTrial(trial)
     trial.go.touch()
     list(shared(files[:1]))
-    list(shared(files[:1]))
+    later = time.monotonic() + 10_000
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert list(shared(files[:1])) == [(files[0], None)]
     assert [name for _, name in trial.tried] == ["a"]
-    monkeypatch.setattr(shared_trial, "KNOWN_SECONDS", 0.0)
-    list(shared(files[:1]))
-    assert [name for _, name in trial.tried] == ["a", "a"]
 
 
 def test_what_is_remembered_does_not_grow_for_ever(
