@@ -62,7 +62,9 @@ def serve(settings: Settings, trial: EarlyTrial) -> int:
     except OSError as error:
         raise PortUnavailableError(settings.host, settings.port, error.strerror or str(error)) from error
     if count == 1:
-        return _run(create_app(settings, trial, write=written.write), [listeners[0]], Shares())
+        app = create_app(settings, trial, write=written.write)
+        gc.freeze()
+        return _run(app, [listeners[0]], Shares())
     return _several(settings, trial, listeners, written)
 
 

@@ -17,6 +17,7 @@ from benchmarks.reliability.serving import service
 from benchmarks.server import Server
 
 CLIENTS = 500
+ARRIVALS = 100.0  # a second: all at once they are a flood of new connections first, and slow only then
 MOST_SECONDS = 45.0  # 10 s without a header or a read, 30 s for a small body, and 5 s
 _HONEST_SECONDS, _HONEST_PAUSE = 8.0, 0.02
 _PATH = "/v1/models/mnist/classify"
@@ -81,7 +82,7 @@ def _figures(kind: Slow, ended: list[float], clients: int, alone: Seen, beside: 
 async def _attacked(server: Server, kind: Slow, clients: int) -> tuple[list[float], Seen]:
     """After how many seconds each connection was closed, those that were; what the honest client saw meanwhile."""
     ended: list[float] = []
-    slow = [asyncio.create_task(_slowly(server.port, kind, ended)) for _ in range(clients)]
+    slow = [asyncio.create_task(_slowly(server.port, kind, ended, number / ARRIVALS)) for number in range(clients)]
     beside = await asyncio.to_thread(_honest, server)
     await asyncio.wait(slow, timeout=MOST_SECONDS - _HONEST_SECONDS)
     for task in slow:
@@ -100,8 +101,9 @@ def _p99(honest: Seen) -> float:
     return honest.of("200", "p99_ms")
 
 
-async def _slowly(port: int, kind: Slow, ended: list[float]) -> None:
-    """Until the server closes the connection, which a deaf client sees by an error of its socket."""
+async def _slowly(port: int, kind: Slow, ended: list[float], after: float) -> None:
+    """From then on until the server closes the connection, which a deaf client sees by an error of its socket."""
+    await asyncio.sleep(after)
     plug = socket.socket()
     plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     plug.setblocking(False)

@@ -11,7 +11,8 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
-from starlette.staticfiles import StaticFiles
+
+from service.api.static_files import StaticFolder
 
 _FILES = "/static-offline-docs"
 _FOLDER = Path(fastapi_offline.__file__).parent / "static"
@@ -20,7 +21,12 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 def serve(app: FastAPI) -> None:
     """Adds the page, its files, and /openapi.json, which they show."""
-    app.mount(_FILES, StaticFiles(directory=_FOLDER), name="documentation")
+    files = StaticFolder(_FOLDER)
+
+    async def file(request: Request) -> Response:
+        return files.answer(request.path_params["path"], request)
+
+    app.add_route(f"{_FILES}/{{path:path}}", file, include_in_schema=False)
     app.add_api_route("/docs", docs, methods=["GET", "HEAD"], include_in_schema=False)
 
     @cache

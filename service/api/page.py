@@ -4,10 +4,10 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.ledger import ROUTE
+from service.api.static_files import StaticFolder
 
 FOLDER = Path(__file__).parent.parent / "page"
 # Nothing inline, nothing from elsewhere; blob: and data: are pictures that the page itself has made or was given.
@@ -15,22 +15,14 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
-# Said here, because what `mimetypes` says of .js depends on the machine.
-MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-}
 
 router = APIRouter(include_in_schema=False)
-_files = StaticFiles(directory=FOLDER)
+_files = StaticFolder(FOLDER)
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def front_page(request: Request) -> Response:
-    return await _file("index.html", request)
+    return _file("index.html", request)
 
 
 class PrefixRoot:
@@ -50,14 +42,12 @@ class PrefixRoot:
 
 @router.api_route("/page/{path:path}", methods=["GET", "HEAD"])
 async def page_file(path: str, request: Request) -> Response:
-    return await _file(path, request)
+    return _file(path, request)
 
 
-async def _file(path: str, request: Request) -> Response:
-    """The file, or 304 where the browser has it: it asks each time, so a new release is seen at once."""
-    answer = await _files.get_response(path, request.scope)
+def _file(path: str, request: Request) -> Response:
+    """A browser asks each time, so a new release is seen at once."""
+    answer = _files.answer(path, request)
     answer.headers["cache-control"] = "no-cache"
     answer.headers["content-security-policy"] = CONTENT_SECURITY_POLICY
-    if media_type := MEDIA_TYPES.get(Path(path).suffix):
-        answer.headers["content-type"] = media_type
     return answer

@@ -30,6 +30,10 @@ LINGER_BYTES = 1024 * 1024
 # Of an answer, in the kernel: so much is let go unseen, more is kept in view until the other end has taken it.
 UNSEEN_BYTES = 64 * 1024
 
+# Of an answer, in the kernel beyond what is on its way: else it takes megabytes for a client that reads nothing, and
+# each piece of them costs a turn of ours. Two pieces, so that one is there when the other has left.
+UNSENT_BYTES = 128 * 1024
+
 BODIES_BYTES = 256 * 1024 * 1024  # all bodies that the application holds or waits for, eight of the largest by default
 
 # Beyond the most connections: those that are being told so. Without it a flood of them would use up all descriptors.

@@ -1,6 +1,6 @@
 """All connections of one event loop: how many there are, what they hold together, and who keeps us waiting too long.
 
-Looks at each of them once a second; nobody has a timer of his own.
+Looks at each of them once a second, at a few at a time; nobody has a timer of his own.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.connections.protocol import GuardedProtocol
 
 _ROUND_SECONDS = 1.0
+_AT_ONCE, _PAUSE_SECONDS = 25, 0.02  # of a round: a look takes up to 30 µs, and others wait meanwhile
 _MUCH_BYTES = 32 * 1024 * 1024  # of bodies, now gone: the allocator would keep their memory
 _LOOK_SECONDS = 0.05  # at most 20 looks a second, of a millisecond for a thousand connections
 
@@ -39,12 +40,14 @@ class Crowd:
     _silent: list["GuardedProtocol"] = field(default_factory=list)  # at the last look; who was so longest is last
     _next_look: float = 0.0
     _next: asyncio.TimerHandle | None = None
+    _next_round: float = 0.0
+    _unlooked: list["GuardedProtocol"] = field(default_factory=list)  # in this round
 
     def joined(self, one: "GuardedProtocol", loop: asyncio.AbstractEventLoop) -> None:
         """A new connection. Where there are too many, who has asked for nothing longest goes, else the new one."""
         self.members.add(one)
         if self._next is None:
-            self._arm(loop)
+            self._arm(loop, loop.time() + self._round_seconds())
         if one.client is None:
             return  # another worker, over a socket file
         beyond = len(self.members) - self.bounds.connections
@@ -70,17 +73,29 @@ class Crowd:
         self.held -= one.held
         one.held = 0
 
-    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._next = loop.call_later(min(_ROUND_SECONDS, self.bounds.patience_seconds / 4), self._round, loop)
+    def _round_seconds(self) -> float:
+        return min(_ROUND_SECONDS, self.bounds.patience_seconds / 4)
 
-    def _round(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._next = None
-        if self.members:
-            self._arm(loop)
-        self._silent.clear()
+    def _arm(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        self._next = loop.call_at(when, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """At the next few of a round; at the first of one, also at all together."""
         now = loop.time()
-        for member in list(self.members):
-            member.look(now)
+        if not self._unlooked:
+            self._next_round = now + self._round_seconds()
+            self._unlooked = list(self.members)
+            self._begin_round(loop, now)
+        for member in self._unlooked[-_AT_ONCE:]:
+            if member in self.members:
+                member.look(now)
+        del self._unlooked[-_AT_ONCE:]
+        self._next = None
+        if self._unlooked or self.members:
+            self._arm(loop, now + _PAUSE_SECONDS if self._unlooked else self._next_round)
+
+    def _begin_round(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        self._silent.clear()
         self.shares.look(sum(member.has_asked() for member in self.members), now)
         if self._most_held - self.held > _MUCH_BYTES:
             self._most_held = self.held

@@ -7,6 +7,8 @@ import struct
 import sys
 from contextlib import suppress
 
+from service.connections.bounds import UNSENT_BYTES
+
 _ATTACH_FILTER, _DETACH_FILTER = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER of Linux; Python has no names for them
 
 log = logging.getLogger("fovea")
@@ -37,9 +39,11 @@ def turn_away(listener: socket.socket) -> None:
 
 def welcome(listener: socket.socket, unread_seconds: float) -> None:
     """Whoever connects may, also where a process that has ended turned them away from the same socket. The kernel gives
-    up after so long what a client does not read although everything was written.
+    up after so long what a client does not read although everything was written, and takes of an answer only what it
+    will soon send.
     """
     if sys.platform == "linux" and listener.family != socket.AF_UNIX:
         with suppress(FileNotFoundError):  # nobody was turned away
             listener.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * unread_seconds))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)

@@ -1,5 +1,6 @@
 """Many connections at once: the cap, who makes room, order, and a process without a free descriptor. Row H20."""
 
+import asyncio
 import contextlib
 import os
 import resource
@@ -9,10 +10,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.connections.bounds import Bounds
+from service.connections.crowd import Crowd
+from service.connections.draining import Draining
 from service.connections.open_files import room_for
 from tests.service.api.conftest import pixels, png, served, until
 from tests.service.connections.conftest import address_of, application
@@ -186,3 +190,47 @@ def test_the_limit_of_open_files_is_raised_as_far_as_needed(monkeypatch: pytest.
     assert room_for(1000, 64) == (16, 16)
     limits = (256, 256)
     assert room_for(1000, 256) == (80, 80)
+
+
+def test_the_table_of_open_files_is_large_enough_from_the_start() -> None:
+    """Where it grows, the whole process stands still."""
+    asked = "from service.connections.open_files import room_for; print(room_for(1000, 256))"
+    shown = "print(open('/proc/self/status').read().partition('FDSize:')[2].split()[0])"
+    command = [sys.executable, "-c", f"{asked}; {shown}"]
+    room, size = subprocess.check_output(command, text=True).splitlines()  # noqa: S603 - our own command
+    assert room == "(1000, 256)"
+    assert int(size) >= 1000 + 256
+
+
+def test_a_round_looks_at_a_few_connections_at_a_time_and_at_each_once() -> None:
+    looked: list[int] = []
+    calls: list[float] = []
+
+    class Member:
+        client = None
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def look(self, _now: float) -> None:
+            looked.append(self.number)
+
+        def has_asked(self) -> bool:
+            return False
+
+    class Loop(asyncio.SelectorEventLoop):
+        def time(self) -> float:
+            return 100.0
+
+        def call_at(self, when: float, *given: Any, **named: Any) -> asyncio.TimerHandle:  # type: ignore[override]
+            calls.append(when)
+            return super().call_at(when, *given, **named)
+
+    crowd, loop = Crowd(Bounds(), Draining(), lambda *_: (500, [], b"")), Loop()
+    crowd.members.update(Member(number) for number in range(60))  # type: ignore[misc]
+    for least in (25, 50, 60):
+        crowd._look(loop)
+        assert len(looked) == least
+    loop.close()
+    assert sorted(looked) == list(range(60))
+    assert calls == [100.02, 100.02, 101.0]

@@ -2,6 +2,8 @@
 
 import socket
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -56,3 +58,23 @@ def test_unread_answers_are_given_up_by_the_kernel() -> None:
             accepted, _ = listener.accept()
             with accepted:
                 assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+
+
+def test_the_kernel_takes_little_of_an_answer_that_nobody_reads() -> None:
+    assert taken(lambda listener: welcome(listener, 10.0)) < 512 * 1024 < taken(lambda _: None)
+
+
+def taken(prepared: Callable[[socket.socket], None]) -> int:
+    """How many bytes can be written before the other end has read any."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        prepared(listener)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.setblocking(False)
+            count, piece = 0, bytes(64 * 1024)
+            with suppress(BlockingIOError):
+                while count < 16 * 1024 * 1024:
+                    count += accepted.send(piece)
+            return count
