@@ -101,7 +101,7 @@ def families(moment: Moment) -> Iterator[Family]:
     there = {(slot.entry.name, slot.entry.version) for slot in slots}
     shown = moment.statistics.all(there, time.time() - _GONE_SECONDS)
     lanes = _by_text(shown)
-    yield from _lanes({labelled(_LANE, lane): figures for lane, figures in lanes.items()})
+    yield from _lanes(lanes)
     yield _ready(lanes, slots)
     yield from _loads(moment.statistics.loads())
     yield from _live(moment.statistics, shown)
@@ -152,32 +152,33 @@ def _http(counts: HttpCounts) -> Iterator[Family]:
     )
 
 
-def _lanes(lanes: Mapping[str, Figures]) -> Iterator[Family]:
+def _lanes(lanes: Mapping[Lane, Figures]) -> Iterator[Family]:
+    by_labels = {labelled(_LANE, lane): figures for lane, figures in lanes.items()}
     for name, what, now in _WAITING:
-        yield gauge(name, what, ((labels, now(figures)) for labels, figures in lanes.items()))
+        yield gauge(name, what, ((labels, now(figures)) for labels, figures in by_labels.items()))
     yield _durations(
         "fovea_request_stage_duration_seconds",
         "Of a request: decoding its images, waiting, the run that it was part of.",
         (
-            (f'{labels},stage="{stage}"', getattr(figures, stage))
-            for labels, figures in lanes.items()
+            (labelled((*_LANE, "stage"), (*lane, stage)), getattr(figures, stage))
+            for lane, figures in lanes.items()
             for stage in _STAGES
         ),
     )
     for name, what, total in _TOTALS:
-        yield counter(name, what, ((labels, total(figures)) for labels, figures in lanes.items()))
-    yield _batches(lanes)
+        yield counter(name, what, ((labels, total(figures)) for labels, figures in by_labels.items()))
+    yield _batches(by_labels)
     yield _totals(
         "fovea_inference_run_duration_seconds",
         "Runs of the network, whatever the batch.",
-        ((labels, figures.run) for labels, figures in lanes.items()),
+        ((labels, figures.run) for labels, figures in by_labels.items()),
     )
     yield counter(
         "fovea_request_failures",
         "Requests that reached the queue of a model and got no scores.",
         (
-            (f'{labels},reason="{reason}"', figures.failures.get(reason, Total()).count)
-            for labels, figures in lanes.items()
+            (labelled((*_LANE, "reason"), (*lane, reason)), figures.failures.get(reason, Total()).count)
+            for lane, figures in lanes.items()
             for reason in REASONS
         ),
     )
