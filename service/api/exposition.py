@@ -1,7 +1,7 @@
 """Prometheus' text format and OpenMetrics 1.0, written. What is to be said is `metrics`' matter.
 
 `prometheus_client` looks at every name and label of every line again for what would have to be escaped: two to three
-times as long as all of this takes (`benchmarks/scraping.py`), in which others wait for Python's lock at each system call.
+times as long as all of this takes (`benchmarks/scraping.py`), and others wait for Python's lock at each system call.
 Source: https://prometheus.io/docs/instrumenting/exposition_formats, https://prometheus.io/docs/specs/om/open_metrics_spec.
 """
 
