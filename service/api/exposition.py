@@ -14,7 +14,7 @@ from prometheus_client.utils import floatToGoString
 Number = int | float
 Values = Iterable[tuple[str, Number]]  # each behind its labels as `labelled` writes them, "" for none
 
-_go: Callable[[Number], str] = floatToGoString  # the library has no types
+_number: Callable[[Number], str] = floatToGoString  # the library has no types
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -71,10 +71,10 @@ def histogram(
     heads = [f'{name}_bucket{{le="{bound}",' for bound in (*map(float, bounds), "+Inf")]
     lines = []
     for labels, counts, total in values:
-        lines += [f"{head}{labels}}} {_go(count)}\n" for head, count in zip(heads, counts, strict=True)]
+        lines += [f"{head}{labels}}} {_number(count)}\n" for head, count in zip(heads, counts, strict=True)]
         lines += [_line(f"{name}_count", labels, counts[-1]), _line(f"{name}_sum", labels, total)]
     return Family(name, "histogram", what, lines)
 
 
 def _line(name: str, labels: str, value: Number) -> str:
-    return f"{name}{{{labels}}} {_go(value)}\n" if labels else f"{name} {_go(value)}\n"
+    return f"{name}{{{labels}}} {_number(value)}\n" if labels else f"{name} {_number(value)}\n"
