@@ -1,6 +1,6 @@
 """Files that come with the service, given from memory: few, small, and the same for as long as it runs.
 
-None costs a thread, and each goes out in pieces, the next once the one before has left: so many clients as like may ask
+None costs a thread, and each goes out in pieces, the next once the one before has left: as many clients as like may ask
 for a large one and read nothing.
 """
 

@@ -6,6 +6,7 @@ Looks at each of them once a second, at a few at a time; nobody has a timer of h
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from service.allocator import give_back
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from service.connections.protocol import GuardedProtocol
 
 _ROUND_SECONDS = 1.0
-_AT_ONCE, _PAUSE_SECONDS = 25, 0.02  # of a round: a look takes up to 30 µs, and others wait meanwhile
+# Of a round, unless there are so many that it would take longer than it may: others wait meanwhile.
+_AT_ONCE, _PAUSE_SECONDS = 25, 0.02
 _MUCH_BYTES = 32 * 1024 * 1024  # of bodies, now gone: the allocator would keep their memory
 _LOOK_SECONDS = 0.05  # at most 20 looks a second, of a millisecond for a thousand connections
 
@@ -41,6 +43,7 @@ class Crowd:
     _next_look: float = 0.0
     _next: asyncio.TimerHandle | None = None
     _next_round: float = 0.0
+    _at_once: int = _AT_ONCE
     _unlooked: list["GuardedProtocol"] = field(default_factory=list)  # in this round
 
     def joined(self, one: "GuardedProtocol", loop: asyncio.AbstractEventLoop) -> None:
@@ -86,10 +89,11 @@ class Crowd:
             self._next_round = now + self._round_seconds()
             self._unlooked = list(self.members)
             self._begin_round(loop, now)
-        for member in self._unlooked[-_AT_ONCE:]:
+            self._at_once = max(_AT_ONCE, ceil(len(self.members) * _PAUSE_SECONDS / self._round_seconds()))
+        for member in self._unlooked[-self._at_once :]:
             if member in self.members:
                 member.look(now)
-        del self._unlooked[-_AT_ONCE:]
+        del self._unlooked[-self._at_once :]
         self._next = None
         if self._unlooked or self.members:
             self._arm(loop, now + _PAUSE_SECONDS if self._unlooked else self._next_round)

@@ -19,9 +19,10 @@ def room_for(connections: int, turned_away: int) -> tuple[int, int]:
     if soft < needed and soft != resource.RLIM_INFINITY:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    room = max(2 * _LEAST, needed - _OTHERS if soft == resource.RLIM_INFINITY else soft - _OTHERS)
-    _enlarge(min(needed, room + _OTHERS))
-    turned_away = min(turned_away, room // 2)
+    files = needed if soft == resource.RLIM_INFINITY else min(needed, soft)
+    _enlarge(files)
+    room = max(2 * _LEAST, files - _OTHERS)
+    turned_away = min(turned_away, max(room // 2, room - connections))
     return min(connections, room - turned_away), turned_away
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from service.connections import open_files
 from service.connections.bounds import Bounds
 from service.connections.crowd import Crowd
 from service.connections.draining import Draining
@@ -183,6 +184,9 @@ def test_the_limit_of_open_files_is_raised_as_far_as_needed(monkeypatch: pytest.
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", set_to)
+    monkeypatch.setattr(open_files, "_enlarge", lambda _: None)  # the limit is none of this process's
+    assert room_for(20, 256) == (20, 256)
+    limits = (256, 4096)
     assert room_for(1000, 64) == (1000, 64)
     assert limits == (1160, 4096)
     assert room_for(100_000, 64) == (4096 - 160, 64)
@@ -200,6 +204,12 @@ def test_the_table_of_open_files_is_large_enough_from_the_start() -> None:
     room, size = subprocess.check_output(command, text=True).splitlines()  # noqa: S603 - our own command
     assert room == "(1000, 256)"
     assert int(size) >= 1000 + 256
+
+
+def test_a_process_that_may_open_next_to_nothing_still_starts() -> None:
+    asked = "from service.connections.open_files import room_for; print(room_for(1000, 256))"
+    command = ["/bin/sh", "-c", 'ulimit -n 100 && exec "$@"', "sh", sys.executable, "-c", asked]
+    assert subprocess.check_output(command, text=True) == "(16, 16)\n"  # noqa: S603 - our own command
 
 
 def test_a_round_looks_at_a_few_connections_at_a_time_and_at_each_once() -> None:
@@ -231,6 +241,11 @@ def test_a_round_looks_at_a_few_connections_at_a_time_and_at_each_once() -> None
     for least in (25, 50, 60):
         crowd._look(loop)
         assert len(looked) == least
-    loop.close()
     assert sorted(looked) == list(range(60))
     assert calls == [100.02, 100.02, 101.0]
+    looked.clear()
+    crowd.members.update(Member(number) for number in range(60, 10_000))  # type: ignore[misc]
+    for _ in range(50):  # a second's
+        crowd._look(loop)
+    loop.close()
+    assert sorted(looked) == list(range(10_000))
